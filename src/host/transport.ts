@@ -1,0 +1,26 @@
+import type { Readable } from 'node:stream'
+
+/** What a command on a host did; the same fields whether it went well or not. */
+export interface ExecResult {
+  /** `undefined` when the channel closed without a status: the outcome is unknown and must be probed again. */
+  readonly code: number | undefined
+  readonly stdout: string
+  /** The last 64 KiB. */
+  readonly stderr: string
+}
+
+export interface ExecOptions {
+  readonly stdin?: Readable | string
+  /** Longest stdout in bytes, default 256 MiB; more ends the command. */
+  readonly maxOutput?: number
+  readonly signal?: AbortSignal
+}
+
+/** A way to run a command line on a host: everything we do there is "run this, feed it bytes, read its answer". */
+export interface Transport {
+  /** For messages: `deploy@db1.example.com`. */
+  readonly name: string
+  /** Resolves for any end of the command; rejects only when the host cannot be reached or `signal` aborts. */
+  exec(command: string, options?: ExecOptions): Promise<ExecResult>
+  close(): Promise<void>
+}
