@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { Readable } from 'node:stream'
-import { createGzip, createZstdCompress, constants } from 'node:zlib'
+import type { Readable } from 'node:stream'
+import { constants, createZstdCompress } from 'node:zlib'
 import { packTar } from '../layer/pack.ts'
 import { probe, push, remove, type Deviation, type Probe, type StoreTarget } from '../host/store.ts'
 import { type Digest, hexOf, shortDigest } from '../model/digest.ts'

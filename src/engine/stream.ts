@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream'
 import { type Digest, digestOf, hexOf } from '../model/digest.ts'
 import { emptyFile } from '../model/manifest.ts'
 import { type Entry, formatManifest, objectName, type Tree } from '../model/tree.ts'
@@ -33,11 +32,13 @@ export async function* transferMembers(transfer: Transfer, contents: AsyncIterab
     const shard = first.slice(0, 2)
     if (!shards.has(shard)) yield directory(`${stage}/objects/${shard}`)
     shards.add(shard)
-    yield { kind: 'file', path: `${stage}/objects/${first}`, size, executable: first.endsWith('.x'), content: content as Readable }
-    written.add(first)
-    sums.push(`${hexOf(digest)}  ${first}\n`)
-    // The same bytes with other permissions are another inode, so they are sent again, from the image's second pass.
-    if (copies.length > 0) throw new Error(`${first} is needed twice`)
+    // The same bytes with other permissions are another inode, so they are kept for a moment and sent again.
+    const bytes = copies.length > 0 ? Buffer.concat(await Array.fromAsync(content as AsyncIterable<Buffer>)) : content
+    for (const name of [first, ...copies]) {
+      yield { kind: 'file', path: `${stage}/objects/${name}`, size, executable: name.endsWith('.x'), content: bytes }
+      written.add(name)
+      sums.push(`${hexOf(digest)}  ${name}\n`)
+    }
   }
   yield file('SUMS', sums.join(''))
   yield file('BAD', transfer.bad.map((name) => `${name}\n`).join(''))

@@ -1,0 +1,37 @@
+import type { Change } from './converge.ts'
+
+interface Waiting {
+  readonly change: Change
+  resolve(): void
+  reject(error: unknown): void
+}
+
+/**
+ * Turns changes that come one by one and at once into few commits: whatever is ready when a commit ends goes into
+ * the next. A batch that fails is tried change by change, so that one bad change fails alone.
+ */
+export function groupCommit(commit: (changes: readonly Change[]) => Promise<void>): (change: Change) => Promise<void> {
+  const waiting: Waiting[] = []
+  let running = false
+  const run = async () => {
+    running = true
+    // Resources of one run arrive within the same few milliseconds; they belong together.
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    while (waiting.length > 0) {
+      const batch = waiting.splice(0)
+      try {
+        await commit(batch.map(({ change }) => change))
+        for (const one of batch) one.resolve()
+      } catch (error) {
+        if (batch.length === 1) batch[0]?.reject(error)
+        else for (const one of batch) await commit([one.change]).then(one.resolve, one.reject)
+      }
+    }
+    running = false
+  }
+  return (change) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ change, resolve: () => resolve(), reject })
+      if (!running) void run()
+    })
+}

@@ -1,0 +1,73 @@
+import { posix } from 'node:path'
+import { ProviderError } from '../model/error.ts'
+import { type Entry, nameOf, parentOf, type Tree } from '../model/tree.ts'
+
+/** One entry of an extension image, and where it goes in an instance. */
+export interface PlacedEntry {
+  /** `live/lib/…`, `live/share/…`, `live/system/…` or `root/…`. */
+  readonly path: string
+  readonly entry: Entry
+}
+
+// The roots under which layouts keep modules and shared files: B-field §2.
+const libraryRoots = [/^usr\/lib\/postgresql\/\d+\/lib\//, /^usr\/pgsql-\d+\/lib\//, /^(?:.*\/)?lib\/postgresql\//, /^pgsql\/pkglib\//, /^opt\/bitnami\/postgresql\/lib\//]
+const shareRoots = [/^usr\/share\/postgresql\/\d+\//, /^usr\/pgsql-\d+\/share\//, /^(?:.*\/)?share\/postgresql\//, /^pgsql\/share\//, /^opt\/bitnami\/postgresql\/share\//]
+const systemRoots = [/^system\//, /^usr\/lib64\//, /^(?:usr\/)?lib\/(?:[a-z0-9_]+-linux-[a-z]+\/)/, /^usr\/lib\//]
+// CloudNativePG's layout has them at the top, which in other images is a system folder; so these come last.
+const topLibrary = /^lib\//
+const topShare = /^share\//
+const ignored = /^(?:usr\/share\/(?:doc|man|lintian|bug|info|doc-base|locale)|licenses)(?:\/|$)/
+
+/**
+ * Finds each file's place, from where it lies in the image; labels are not asked.
+ *
+ * @throws ProviderError NOT_POSTGRES when there is neither a control file nor a module
+ */
+export function placeExtension(tree: Tree, image: string): PlacedEntry[] {
+  const placed: PlacedEntry[] = []
+  for (const [path, entry] of tree) {
+    if (entry.kind === 'directory' || ignored.test(path)) continue
+    const to = placeOf(path)
+    if (!to.startsWith('live/system/')) placed.push({ path: to, entry })
+    else {
+      // A link to a library may lead through /etc/alternatives; live folders hold what it ends at.
+      const real = follow(tree, path)
+      placed.push(real ? { path: to, entry: real } : { path: `root/${path}`, entry })
+    }
+  }
+  const useful = placed.some(({ path }) => /^live\/share\/extension\/[^/]+\.control$/.test(path) || /^live\/lib\/[^/]+\.so$/.test(path))
+  if (useful) return placed
+  throw new ProviderError('NOT_POSTGRES', `Cannot use ${image} as an extension: it holds no control file and no module where any known layout has them; a distribution goes into new Distribution(…)`)
+}
+
+function placeOf(path: string): string {
+  const library = strip(path, libraryRoots)
+  if (library !== undefined) return `live/lib/${library}`
+  const share = strip(path, shareRoots)
+  if (share !== undefined) return `live/share/${share}`
+  if (topLibrary.test(path) && !/^lib\/[a-z0-9_]+-linux-/.test(path)) return `live/lib/${path.slice(4)}`
+  if (topShare.test(path)) return `live/share/${path.slice(6)}`
+  const system = strip(path, systemRoots)
+  if (system !== undefined && !system.includes('/') && /\.so(?:\.|$)/.test(system)) return `live/system/${system}`
+  return `root/${path}`
+}
+
+function strip(path: string, roots: readonly RegExp[]): string | undefined {
+  const root = roots.find((one) => one.test(path))
+  return root && path.replace(root, '')
+}
+
+function follow(tree: Tree, start: string): Entry | undefined {
+  let path = start
+  for (let hop = 0; hop < 40; hop += 1) {
+    const entry = tree.get(path)
+    if (entry?.kind !== 'link') return entry?.kind === 'file' ? entry : undefined
+    path = posix.normalize(entry.target.startsWith('/') ? entry.target.slice(1) : `${parentOf(path)}/${entry.target}`)
+  }
+  return undefined
+}
+
+/** `hstore` of `live/share/extension/hstore.control`. */
+export function extensionName(path: string): string | undefined {
+  return /^live\/share\/extension\/[^/]+\.control$/.test(path) ? nameOf(path).slice(0, -'.control'.length) : undefined
+}
