@@ -1,0 +1,3 @@
+export { type Code, ProviderError } from './model/error.ts'
+export { type ConnectionArgs, Distribution, type DistributionArgs } from './pulumi/distribution.ts'
+export { Extension, type ExtensionArgs } from './pulumi/extension.ts'

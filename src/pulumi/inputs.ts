@@ -1,0 +1,37 @@
+import { z } from 'zod'
+import { connectionSchema } from '../host/connection.ts'
+import { printable } from '../model/quote.ts'
+
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, 'must be 1 to 63 letters, digits, "_", "." or "-"')
+const storeRoot = z.string().max(255).regex(/^(?:\/[A-Za-z0-9_.-]+)+$/, 'must be an absolute path of plain names').refine((path) => !/\/\.\.?(?:\/|$)/.test(path), 'must not hold "." or ".."')
+
+const shared = {
+  connection: connectionSchema,
+  root: storeRoot.default('/var/lib/pgoci'),
+  instance: name,
+  image: z.string().min(1).max(4096),
+  repin: z.string().max(255).optional(),
+  platform: z.string().max(64).optional(),
+  /** `project/stack`; set by the constructor. */
+  __stack: z.string().max(255).default(''),
+}
+
+export const distributionInputs = z.object(shared)
+
+export const extensionInputs = z.object({
+  ...shared,
+  /** The resource's name: the key of its entry on the host. */
+  name,
+  /** What its distribution is, as that one's check found it. */
+  distributionDigest: z.string().optional(),
+  distributionImage: z.string().optional(),
+  postgresMajor: z.number().optional(),
+})
+
+export type DistributionInputs = z.infer<typeof distributionInputs>
+export type ExtensionInputs = z.infer<typeof extensionInputs>
+
+/** Failures as Pulumi shows them: the property and one line. */
+export function failuresOf(error: z.ZodError): { property: string; reason: string }[] {
+  return error.issues.slice(0, 10).map((issue) => ({ property: issue.path.join('.'), reason: printable(issue.message) }))
+}

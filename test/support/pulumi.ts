@@ -1,0 +1,75 @@
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+
+const repository = resolve(import.meta.dirname, '../..')
+
+export interface CliResult {
+  readonly code: number | null
+  readonly output: string
+}
+
+/** A stack in a temporary project, with the file backend, for the real Pulumi CLI. */
+export class TestStack {
+  readonly folder: string = mkdtempSync(join(tmpdir(), 'pgoci-stack-'))
+  readonly env: NodeJS.ProcessEnv
+
+  constructor(program: string, settings: { env?: NodeJS.ProcessEnv } = {}) {
+    mkdirSync(join(this.folder, 'node_modules'))
+    mkdirSync(join(this.folder, 'backend'))
+    symlinkSync(repository, join(this.folder, 'node_modules', 'pulumi-postgres-oci'))
+    symlinkSync(join(repository, 'node_modules', '@pulumi'), join(this.folder, 'node_modules', '@pulumi'))
+    for (const name of ['@grpc', 'google-protobuf']) symlinkSync(join(repository, 'node_modules', name), join(this.folder, 'node_modules', name))
+    writeFileSync(join(this.folder, 'package.json'), '{ "type": "module" }')
+    writeFileSync(join(this.folder, 'Pulumi.yaml'), 'name: story\nmain: index.ts\nruntime: { name: nodejs, options: { typescript: false } }\n')
+    writeFileSync(join(this.folder, 'index.ts'), program)
+    this.env = {
+      ...process.env,
+      PULUMI_BACKEND_URL: `file://${join(this.folder, 'backend')}`,
+      PULUMI_HOME: join(this.folder, 'home'),
+      PULUMI_CONFIG_PASSPHRASE: 'test',
+      PULUMI_SKIP_UPDATE_CHECK: 'true',
+      PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: 'true',
+      PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS: 'true',
+      NO_COLOR: '1',
+      PGOCI_CACHE: join(this.folder, 'cache'),
+      ...settings.env,
+    }
+  }
+
+  /** Runs `pulumi …words` to its end; never throws for a bad exit. */
+  run(...words: string[]): Promise<CliResult> {
+    return new Promise((done, fail) => {
+      const child = spawn(process.env['PGOCI_PULUMI'] ?? 'pulumi', [...words, '--non-interactive', '--color', 'never'], { cwd: this.folder, env: this.env, stdio: ['ignore', 'pipe', 'pipe'] })
+      let output = ''
+      child.stdout.on('data', (chunk) => (output += chunk))
+      child.stderr.on('data', (chunk) => (output += chunk))
+      child.once('error', fail)
+      child.once('close', (code) => done({ code, output }))
+    })
+  }
+
+  async init(config: Record<string, string | { secret: string }> = {}): Promise<void> {
+    await this.expect(0, 'stack', 'init', 'test')
+    for (const [key, value] of Object.entries(config)) {
+      if (typeof value === 'string') await this.set(key, value)
+      else await this.expect(0, 'config', 'set', '--secret', key, value.secret)
+    }
+  }
+
+  async set(key: string, value: string): Promise<void> {
+    await this.expect(0, 'config', 'set', key, '--', value)
+  }
+
+  /** Like {@link run}, and throws with the whole output for another exit code. */
+  async expect(code: number, ...words: string[]): Promise<string> {
+    const result = await this.run(...words)
+    if (result.code !== code) throw new Error(`pulumi ${words.join(' ')} ended with ${result.code}, not ${code}:\n${result.output}`)
+    return result.output
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
