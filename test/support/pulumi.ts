@@ -41,7 +41,7 @@ export class TestStack {
   /** Runs `pulumi …words` to its end; never throws for a bad exit. */
   run(...words: string[]): Promise<CliResult> {
     return new Promise((done, fail) => {
-      const child = spawn(process.env['PGOCI_PULUMI'] ?? 'pulumi', [...words, '--non-interactive', '--color', 'never'], { cwd: this.folder, env: this.env, stdio: ['ignore', 'pipe', 'pipe'] })
+      const child = spawn(process.env['PGOCI_PULUMI'] ?? 'pulumi', ['--non-interactive', '--color', 'never', ...words], { cwd: this.folder, env: this.env, stdio: ['ignore', 'pipe', 'pipe'] })
       let output = ''
       child.stdout.on('data', (chunk) => (output += chunk))
       child.stderr.on('data', (chunk) => (output += chunk))
