@@ -10,11 +10,11 @@ export interface DistributionArgs {
   /** `registry/repository[:tag][@digest]` or `oci:DIR[:tag]`. A tag is resolved once and then stays pinned. */
   readonly image: pulumi.Input<string>
   /** Name of the installation on the host. @default the resource's name */
-  readonly instance?: string
+  readonly instance?: string | undefined
   /** Folder of the store on the host. @default /var/lib/pgoci */
-  readonly root?: string
+  readonly root?: string | undefined
   /** The host's platform, as `linux/amd64`. @default asked from the host once */
-  readonly platform?: string
+  readonly platform?: string | undefined
   /** Any new value resolves the tag again. */
   readonly repin?: pulumi.Input<string>
 }
