@@ -5,7 +5,9 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
 const engine = process.argv.filter((word) => !word.startsWith('-')).at(-1)
-const require = createRequire(join(process.cwd(), '_'))
+const program = createRequire(join(process.cwd(), '_'))
+// gRPC comes with the program's Pulumi SDK.
+const require = createRequire(program.resolve('@pulumi/pulumi'))
 const grpc = require('@grpc/grpc-js')
 const messages = require('@pulumi/pulumi/proto/language_pb')
 const services = require('@pulumi/pulumi/proto/language_grpc_pb')
@@ -23,12 +25,18 @@ function run(call, callback) {
   const words = [
     ...(options.nodeargs ? String(options.nodeargs).split(' ') : []),
     require.resolve('@pulumi/pulumi/cmd/run'),
-    '--monitor', request.getMonitorAddress(),
-    '--engine', engine,
-    '--project', request.getProject(),
-    '--stack', request.getStack(),
-    '--pwd', request.getPwd(),
-    '--root-directory', program?.getRootDirectory() ?? request.getPwd(),
+    '--monitor',
+    request.getMonitorAddress(),
+    '--engine',
+    engine,
+    '--project',
+    request.getProject(),
+    '--stack',
+    request.getStack(),
+    '--pwd',
+    request.getPwd(),
+    '--root-directory',
+    program?.getRootDirectory() ?? request.getPwd(),
     ...(request.getOrganization() ? ['--organization', request.getOrganization()] : []),
     ...(request.getDryrun() ? ['--dry-run'] : []),
     ...(request.getParallel() ? ['--parallel', String(request.getParallel())] : []),
@@ -40,7 +48,9 @@ function run(call, callback) {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: {
       ...process.env,
-      PULUMI_CONFIG: JSON.stringify(Object.fromEntries(request.getConfigMap().getEntryList?.() ?? request.getConfigMap().toObject())),
+      PULUMI_CONFIG: JSON.stringify(
+        Object.fromEntries(request.getConfigMap().getEntryList?.() ?? request.getConfigMap().toObject()),
+      ),
       PULUMI_CONFIG_SECRET_KEYS: JSON.stringify(request.getConfigsecretkeysList()),
       PULUMI_NODEJS_TYPESCRIPT: String(typescript),
     },
@@ -78,7 +88,10 @@ const handlers = {
 
 const known = new Set(Object.keys(services.LanguageRuntimeService))
 const server = new grpc.Server({ 'grpc.max_receive_message_length': 400 * 1024 * 1024 })
-server.addService(services.LanguageRuntimeService, Object.fromEntries(Object.entries(handlers).filter(([name]) => known.has(name))))
+server.addService(
+  services.LanguageRuntimeService,
+  Object.fromEntries(Object.entries(handlers).filter(([name]) => known.has(name))),
+)
 server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, port) => {
   if (error) throw error
   process.stdout.write(`${port}\n`)

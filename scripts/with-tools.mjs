@@ -49,22 +49,44 @@ function ensurePulumi() {
   const has = (name) => spawnSync(name, ['version'], { stdio: 'ignore' }).status === 0
   const bin = join(cache, `pulumi-${pulumiVersion}`)
   if (!existsSync(join(bin, 'pulumi'))) {
-    if (has('pulumi') && spawnSync('sh', ['-c', 'command -v pulumi-language-nodejs'], { stdio: 'ignore' }).status === 0) return
+    if (has('pulumi') && spawnSync('sh', ['-c', 'command -v pulumi-language-nodejs'], { stdio: 'ignore' }).status === 0)
+      return
     mkdirSync(bin, { recursive: true })
     const temporary = mkdtempSync(join(cache, 'pulumi-'))
     const go = (what, words, options) => step(what, 'go', words, { cwd: temporary, ...options })
     if (spawnSync('go', ['version'], { stdio: 'ignore' }).status !== 0) {
-      throw new Error('There is no Pulumi CLI on PATH: install it (https://www.pulumi.com/docs/install), or Go, from which it can be built')
+      throw new Error(
+        'There is no Pulumi CLI on PATH: install it (https://www.pulumi.com/docs/install), or Go, from which it can be built',
+      )
     }
     go('Preparing the Pulumi CLI', ['mod', 'init', 'tools'])
-    go('Downloading the Pulumi CLI', ['get', `github.com/pulumi/pulumi/pkg/v3@v${pulumiVersion}`, `github.com/pulumi/pulumi/sdk/v3@v${pulumiVersion}`])
+    go('Downloading the Pulumi CLI', [
+      'get',
+      `github.com/pulumi/pulumi/pkg/v3@v${pulumiVersion}`,
+      `github.com/pulumi/pulumi/sdk/v3@v${pulumiVersion}`,
+    ])
     go('Resolving its modules', ['get', '-tool', `github.com/pulumi/pulumi/pkg/v3/cmd/pulumi@v${pulumiVersion}`])
     const flags = `-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${pulumiVersion}`
-    go('Building the Pulumi CLI (about 4 minutes)', ['build', '-trimpath', '-tags', 'osusergo,grpcnotrace', '-ldflags', flags, '-o', 'pulumi', 'github.com/pulumi/pulumi/pkg/v3/cmd/pulumi'], { env: { ...process.env, CGO_ENABLED: '0' } })
+    go(
+      'Building the Pulumi CLI (about 4 minutes)',
+      [
+        'build',
+        '-trimpath',
+        '-tags',
+        'osusergo,grpcnotrace',
+        '-ldflags',
+        flags,
+        '-o',
+        'pulumi',
+        'github.com/pulumi/pulumi/pkg/v3/cmd/pulumi',
+      ],
+      { env: { ...process.env, CGO_ENABLED: '0' } },
+    )
     renameSync(join(temporary, 'pulumi'), join(bin, 'pulumi'))
   }
   cpSync('node_modules/@pulumi/pulumi/pulumi-resource-pulumi-nodejs', join(bin, 'pulumi-resource-pulumi-nodejs'))
-  writeFileSync(join(bin, 'pulumi-language-nodejs'), `#!/bin/sh\nexec node "${join(process.cwd(), 'scripts', 'language-host.mjs')}" "$@"\n`)
+  cpSync(join('scripts', 'language-host.mjs'), join(bin, 'language-host.mjs'))
+  writeFileSync(join(bin, 'pulumi-language-nodejs'), `#!/bin/sh\nexec node "${join(bin, 'language-host.mjs')}" "$@"\n`)
   for (const name of ['pulumi-resource-pulumi-nodejs', 'pulumi-language-nodejs']) chmodSync(join(bin, name), 0o755)
   usePath(bin)
 }

@@ -14,12 +14,15 @@ const rooms: Record<string, readonly string[]> = {
 }
 const owned: Record<string, string> = { '@pulumi/pulumi': 'pulumi', undici: 'oci', ssh2: 'host', tar: 'layer' }
 
-const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts') && path.includes('/'))
+const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter(
+  (path) => path.endsWith('.ts') && path.includes('/'),
+)
 
 test.each(files)('src/%s imports only what its room may', (path) => {
   const room = path.slice(0, path.indexOf('/'))
   for (const [, target = ''] of readFileSync(join('src', path), 'utf8').matchAll(/from '([^']+)'/g)) {
-    if (target.startsWith('../')) expect([...(rooms[room] ?? []), room], `${path} imports ${target}`).toContain(target.split('/')[1])
+    if (target.startsWith('../'))
+      expect([...(rooms[room] ?? []), room], `${path} imports ${target}`).toContain(target.split('/')[1])
     else if (target in owned) expect(room, `${path} imports ${target}`).toBe(owned[target])
   }
 })

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { constants, createZstdCompress } from 'node:zlib'
+import { type Deviation, type Probe, probe, push, remove, type StoreTarget } from '../host/store.ts'
 import { packTar } from '../layer/pack.ts'
-import { probe, push, remove, type Deviation, type Probe, type StoreTarget } from '../host/store.ts'
 import { type Digest, hexOf, shortDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
 import { emptyFile, parseManifest } from '../model/manifest.ts'
@@ -27,7 +27,11 @@ export interface ConvergeOptions {
 }
 
 /** Makes the instance what it declares now plus `changes`. Nothing to do means one probe and no write. */
-export async function converge(target: StoreTarget, changes: readonly Change[], options: ConvergeOptions): Promise<void> {
+export async function converge(
+  target: StoreTarget,
+  changes: readonly Change[],
+  options: ConvergeOptions,
+): Promise<void> {
   const signal = options.signal ? { signal: options.signal } : {}
   const loaded = new Map<string, LoadedMember>()
   const wanted = new Set<string>()
@@ -66,7 +70,9 @@ export async function converge(target: StoreTarget, changes: readonly Change[], 
   )
   const root = chooseTree(merged.root, seen, 'root')
   const live = chooseTree(merged.live, seen, 'live')
-  const current = new Map(seen.trees.filter((one) => one.generation === seen.generation).map((one) => [one.role, one.name]))
+  const current = new Map(
+    seen.trees.filter((one) => one.generation === seen.generation).map((one) => [one.role, one.name]),
+  )
   const unchanged = before && sameMembers(before.members, members)
   if (unchanged && root.name === current.get('root') && live.name === current.get('live')) return
 
@@ -101,10 +107,17 @@ export async function converge(target: StoreTarget, changes: readonly Change[], 
         ['root', { link: `../../../../trees/${root.name}` }],
         ['live', { link: `../../../../trees/${live.name}` }],
         ['distribution', { link: key }],
-        ...[...options.extras(layout, `${target.root}/trees/${root.name}`)].map(([name, text]) => [name, { text }] as const),
+        ...[...options.extras(layout, `${target.root}/trees/${root.name}`)].map(
+          ([name, text]) => [name, { text }] as const,
+        ),
       ]),
     },
-    missingContents(objects, members.filter((member) => bringsAny(treeOf(member), objects)), load, signal),
+    missingContents(
+      objects,
+      members.filter((member) => bringsAny(treeOf(member), objects)),
+      load,
+      signal,
+    ),
   )
   const entries = [...newTrees.values()].reduce((sum, tree) => sum + tree.size, 0)
   await push(
@@ -147,7 +160,10 @@ async function* missingContents(
   }
   if (open.size > 0) {
     const [first] = open
-    throw new ProviderError('BAD_IMAGE', `Cannot find the content ${shortDigest(first as Digest)} in any declared image`)
+    throw new ProviderError(
+      'BAD_IMAGE',
+      `Cannot find the content ${shortDigest(first as Digest)} in any declared image`,
+    )
   }
 }
 
@@ -184,7 +200,9 @@ function damagedObjects(deviations: readonly Deviation[]): string[] {
 
 function chooseTree(tree: Tree, seen: Probe, role: string): { name: string; tree: Tree; isNew: boolean } {
   const hex = hexOf(treeDigest(tree))
-  const whole = seen.trees.find((one) => one.role === role && one.name.startsWith(hex) && !seen.deviations.has(one.name))
+  const whole = seen.trees.find(
+    (one) => one.role === role && one.name.startsWith(hex) && !seen.deviations.has(one.name),
+  )
   if (whole) return { name: whole.name, tree, isNew: false }
   const taken = seen.trees.some((one) => one.name.startsWith(hex))
   return { name: taken ? `${hex}-${seen.last + 1}` : hex, tree, isNew: true }
@@ -200,7 +218,10 @@ function applyChanges(before: readonly Member[], changes: readonly Change[], tar
   if (members.size > 0 && !members.has(distributionName)) {
     if (!before.some(({ name }) => name === distributionName)) throw noDistribution(target)
     const names = [...members.keys()].join(', ')
-    throw new ProviderError('CONFLICT', `Cannot remove Postgres ${target.instance} from ${target.transport.name}: extensions are still declared on it: ${names}; remove them first`)
+    throw new ProviderError(
+      'CONFLICT',
+      `Cannot remove Postgres ${target.instance} from ${target.transport.name}: extensions are still declared on it: ${names}; remove them first`,
+    )
   }
   return [...members.values()].sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1))
 }
@@ -210,7 +231,10 @@ function rank(member: Member): number {
 }
 
 function noDistribution(target: StoreTarget): ProviderError {
-  return new ProviderError('NOT_FOUND', `Cannot install on ${target.transport.name}: there is no distribution in ${target.root}/instances/${target.instance}; run pulumi up --refresh, which installs it again`)
+  return new ProviderError(
+    'NOT_FOUND',
+    `Cannot install on ${target.transport.name}: there is no distribution in ${target.root}/instances/${target.instance}; run pulumi up --refresh, which installs it again`,
+  )
 }
 
 function sameMembers(a: readonly Member[], b: readonly Member[]): boolean {

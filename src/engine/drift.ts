@@ -2,7 +2,7 @@ import type { Deviation } from '../host/store.ts'
 import { printable } from '../model/quote.ts'
 import type { Tree } from '../model/tree.ts'
 
-export type DriftKind = 'missing' | 'added' | 'modified' | 'mode' | 'replaced'
+type DriftKind = 'missing' | 'added' | 'modified' | 'mode' | 'replaced'
 
 /** One thing on a host that is not as declared, with the member's path (`live/lib/vector.so`). */
 export interface Drift {

@@ -1,21 +1,21 @@
 import { createReadStream } from 'node:fs'
 import { z } from 'zod'
-import { flatten } from '../layer/flatten.ts'
+import { layerContents } from '../layer/contents.ts'
 import { decompress } from '../layer/decompress.ts'
 import type { LayerEntry } from '../layer/entry.ts'
-import { layerContents } from '../layer/contents.ts'
+import { flatten } from '../layer/flatten.ts'
 import { readLayer } from '../layer/read.ts'
 import { type Digest, isDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
+import { emptyFile } from '../model/manifest.ts'
 import { parsePlatform } from '../model/platform.ts'
 import { formatPinned, type Reference } from '../model/reference.ts'
 import { addParents, type Entry, type Tree, treeDigest } from '../model/tree.ts'
-import { emptyFile } from '../model/manifest.ts'
 import type { Cache } from '../oci/cache.ts'
 import { type Image, readImage } from '../oci/image.ts'
 import type { Source } from '../oci/source.ts'
 import { parseControl } from '../postgres/control.ts'
-import { findDistribution, type DistributionLayout } from '../postgres/distribution.ts'
+import { type DistributionLayout, findDistribution } from '../postgres/distribution.ts'
 import { extensionName, placeExtension } from '../postgres/extension.ts'
 import { readMagic, readServerVersion } from '../postgres/magic.ts'
 import { mountPoints } from '../postgres/unit.ts'
@@ -56,16 +56,26 @@ const flatSchema = z.object({
 })
 
 /** Reads and places a distribution; `store` is the folder on the host, which its tree needs as a mount point. */
-export async function loadDistribution(options: LoadOptions, store: string): Promise<{ member: LoadedMember; facts: DistributionFacts }> {
+export async function loadDistribution(
+  options: LoadOptions,
+  store: string,
+): Promise<{ member: LoadedMember; facts: DistributionFacts }> {
   const flat = await readFlat(options, 'strip')
   const image = formatPinned(options.reference, options.digest)
   const layout = findDistribution(flat.tree, image)
   const server = await contentOf(flat, options, (flat.tree.get(layout.server) as { digest: Digest }).digest)
   const found = readServerVersion(server)
-  if (found === undefined) throw new ProviderError('NOT_POSTGRES', `Cannot use ${image} as a distribution: ${layout.server} tells no Postgres version`)
+  if (found === undefined)
+    throw new ProviderError(
+      'NOT_POSTGRES',
+      `Cannot use ${image} as a distribution: ${layout.server} tells no Postgres version`,
+    )
   const placed = new Map<string, Entry>()
   for (const [path, entry] of flat.tree) {
-    const to = within(path, layout.libraryDirectory, 'live/lib') ?? within(path, layout.shareDirectory, 'live/share') ?? `root/${path}`
+    const to =
+      within(path, layout.libraryDirectory, 'live/lib') ??
+      within(path, layout.shareDirectory, 'live/share') ??
+      `root/${path}`
     placed.set(to, entry)
   }
   if (layout.mode === 'rootfs') addMountPoints(placed, store)
@@ -94,7 +104,11 @@ export async function loadExtension(options: LoadOptions): Promise<{ member: Loa
       provides[name] = { version: control.defaultVersion ?? '', requires: control.requires }
     } else {
       const magic = readMagic(bytes)
-      if (magic && major !== undefined && magic.major !== major) throw new ProviderError('NOT_MARRIED', `Cannot use ${image}: its modules are built for Postgres ${major} and ${magic.major}; choose an image built for one`)
+      if (magic && major !== undefined && magic.major !== major)
+        throw new ProviderError(
+          'NOT_MARRIED',
+          `Cannot use ${image}: its modules are built for Postgres ${major} and ${magic.major}; choose an image built for one`,
+        )
       major = magic?.major ?? major
     }
   }
@@ -115,11 +129,17 @@ function addMountPoints(tree: Map<string, Entry>, store: string): void {
     tree.set(`root/${path}`, { kind: 'directory' })
   }
   for (const path of files) {
-    if (tree.get(`root/${path}`)?.kind !== 'file') tree.set(`root/${path}`, { kind: 'file', digest: emptyFile, size: 0, executable: false })
+    if (tree.get(`root/${path}`)?.kind !== 'file')
+      tree.set(`root/${path}`, { kind: 'file', digest: emptyFile, size: 0, executable: false })
   }
 }
 
-function member(flat: Flat, options: LoadOptions, placed: Map<string, Entry>, facts: { major: number | undefined; layout: DistributionLayout | undefined }): LoadedMember {
+function member(
+  flat: Flat,
+  options: LoadOptions,
+  placed: Map<string, Entry>,
+  facts: { major: number | undefined; layout: DistributionLayout | undefined },
+): LoadedMember {
   for (const path of [...placed.keys()]) addParents(placed, path)
   const { layout } = facts
   return {
@@ -129,7 +149,12 @@ function member(flat: Flat, options: LoadOptions, placed: Map<string, Entry>, fa
     tree: placed,
     treeDigest: treeDigest(placed),
     major: facts.major,
-    layout: layout && { mode: layout.mode, binDirectory: layout.binDirectory, libraryDirectory: layout.libraryDirectory, shareDirectory: layout.shareDirectory },
+    layout: layout && {
+      mode: layout.mode,
+      binDirectory: layout.binDirectory,
+      libraryDirectory: layout.libraryDirectory,
+      shareDirectory: layout.shareDirectory,
+    },
     contents: (wanted, { signal }) => contentsOf(flat, signal ? { ...options, signal } : options, wanted),
   }
 }
@@ -148,18 +173,29 @@ async function readFlat(options: LoadOptions, special: 'refuse' | 'strip'): Prom
   const layers: LayerEntry[][] = []
   for (const layer of image.layers) {
     const path = await cache.blob(source, layer, signal)
-    layers.push(await readLayer(decompress(createReadStream(path, { highWaterMark: 1024 * 1024 })), { diffId: layer.diffId, special, ...signal }))
+    layers.push(
+      await readLayer(decompress(createReadStream(path, { highWaterMark: 1024 * 1024 })), {
+        diffId: layer.diffId,
+        special,
+        ...signal,
+      }),
+    )
   }
   const tree = flatten(layers)
   const used = new Set([...tree.values()].flatMap((entry) => (entry.kind === 'file' ? [entry.digest] : [])))
   const places = new Map<Digest, { layer: number; path: string }>()
   layers.forEach((entries, layer) => {
     for (const entry of entries) {
-      if (entry.kind === 'file' && used.has(entry.digest) && !places.has(entry.digest)) places.set(entry.digest, { layer, path: entry.path })
+      if (entry.kind === 'file' && used.has(entry.digest) && !places.has(entry.digest))
+        places.set(entry.digest, { layer, path: entry.path })
     }
   })
   await cache.writeJson('flat-v1', key, {
-    entries: [...tree].map(([path, entry]) => (entry.kind === 'file' ? [path, entry.digest, entry.size, entry.executable] : [path, entry.kind === 'link' ? `l${entry.target}` : 'd', 0, false])),
+    entries: [...tree].map(([path, entry]) =>
+      entry.kind === 'file'
+        ? [path, entry.digest, entry.size, entry.executable]
+        : [path, entry.kind === 'link' ? `l${entry.target}` : 'd', 0, false],
+    ),
     places: [...places].map(([digest, { layer, path }]) => [digest, layer, path]),
   })
   return { image, tree, places }
@@ -195,7 +231,8 @@ async function contentOf(flat: Flat, options: LoadOptions, digest: Digest): Prom
 }
 
 async function readAll(content: AsyncIterable<Buffer>, size: number): Promise<Buffer> {
-  if (size > maxFactFile) throw new ProviderError('LIMIT_EXCEEDED', 'Cannot read the facts of a file larger than 128 MiB')
+  if (size > maxFactFile)
+    throw new ProviderError('LIMIT_EXCEEDED', 'Cannot read the facts of a file larger than 128 MiB')
   const chunks: Buffer[] = []
   for await (const chunk of content) chunks.push(chunk)
   return Buffer.concat(chunks)

@@ -1,7 +1,7 @@
+import type { Readable } from 'node:stream'
 import type { Digest } from '../model/digest.ts'
 import type { Tree } from '../model/tree.ts'
 import type { Record } from './record.ts'
-import type { Readable } from 'node:stream'
 
 /** A file's bytes, on their way from an image to a host. */
 export interface Content {

@@ -1,5 +1,5 @@
-import { connectSsh } from '../host/ssh.ts'
 import type { Connection } from '../host/connection.ts'
+import { connectSsh } from '../host/ssh.ts'
 import type { Transport } from '../host/transport.ts'
 
 /** One connection a host and process, whoever asks; a connection that failed is not kept. */

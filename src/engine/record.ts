@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isDigest, type Digest } from '../model/digest.ts'
+import { type Digest, isDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
 
 const digest = z.string().refine(isDigest, 'must be a sha256 digest') as unknown as z.ZodType<Digest>
@@ -53,5 +53,8 @@ export function parseRecord(text: string, host: string): Record {
   }
   const parsed = recordSchema.safeParse(value)
   if (parsed.success) return parsed.data
-  throw new ProviderError('HOST_REFUSED', `Cannot read the record of the current generation on ${host}: it was changed by hand`)
+  throw new ProviderError(
+    'HOST_REFUSED',
+    `Cannot read the record of the current generation on ${host}: it was changed by hand`,
+  )
 }

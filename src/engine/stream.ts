@@ -1,7 +1,7 @@
+import type { Member as TarMember } from '../layer/pack.ts'
 import { type Digest, digestOf, hexOf } from '../model/digest.ts'
 import { emptyFile } from '../model/manifest.ts'
 import { type Entry, formatManifest, objectName, type Tree } from '../model/tree.ts'
-import type { Member as TarMember } from '../layer/pack.ts'
 import type { Content } from './member.ts'
 
 /** What a push carries: new objects, then trees that link to them, then the generation, COMPLETE last. */
@@ -54,7 +54,11 @@ export async function* transferMembers(transfer: Transfer, contents: AsyncIterab
   yield file('COMPLETE', `${transfer.transaction}\n`)
 }
 
-function* treeMembers(at: string, tree: Tree, from: { stage: string; written: ReadonlySet<string> }): Iterable<TarMember> {
+function* treeMembers(
+  at: string,
+  tree: Tree,
+  from: { stage: string; written: ReadonlySet<string> },
+): Iterable<TarMember> {
   yield directory(at)
   const paths = [...tree.keys()].sort()
   for (const path of paths) {

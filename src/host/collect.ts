@@ -48,6 +48,7 @@ export async function collect(running: Running, options: ExecOptions): Promise<E
   options.signal?.throwIfAborted()
   // A destroyed source reports our own destroy as an abort; only an error before the end is its own.
   if (sourceError instanceof Error && (sourceError as NodeJS.ErrnoException).code !== 'ABORT_ERR') throw sourceError
-  if (tooLong) throw new ProviderError('LIMIT_EXCEEDED', `Cannot read the answer of a host: more than ${maxOutput} bytes`)
+  if (tooLong)
+    throw new ProviderError('LIMIT_EXCEEDED', `Cannot read the answer of a host: more than ${maxOutput} bytes`)
   return { code, stdout: Buffer.concat(output).toString('utf8'), stderr: errors.toString('utf8') }
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
-import { type ExecOptions, type ExecResult, type Transport } from './transport.ts'
 import { collect } from './collect.ts'
+import type { ExecOptions, ExecResult, Transport } from './transport.ts'
 
 /** This machine as a host: the scripts run as they would behind SSH. For tests and for installing where we run. */
 export function localTransport(options: { shell?: readonly string[]; env?: NodeJS.ProcessEnv } = {}): Transport {

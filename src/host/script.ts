@@ -29,11 +29,23 @@ export async function runScript(
   options: ScriptOptions = {},
 ): Promise<string[][]> {
   const nonce = randomUUID()
-  const command = shellQuote([...(options.sudo ? ['sudo', '-n'] : []), 'sh', '-c', library + verbs[verb], verb, nonce, ...words])
+  const command = shellQuote([
+    ...(options.sudo ? ['sudo', '-n'] : []),
+    'sh',
+    '-c',
+    library + verbs[verb],
+    verb,
+    nonce,
+    ...words,
+  ])
   const result = await transport.exec(command, options)
   const start = result.stdout.indexOf(`BEGIN ${nonce}\n`)
   if (start < 0) throw notStarted(transport, result, options)
-  const lines = result.stdout.slice(start).split('\n').slice(1, -1).map((line) => line.split('\t'))
+  const lines = result.stdout
+    .slice(start)
+    .split('\n')
+    .slice(1, -1)
+    .map((line) => line.split('\t'))
   const last = lines.at(-1)
   if (last?.[0] === 'OK') return lines
   if (last?.[0] === 'FAIL') throw refused(transport, last[1] ?? '', last.slice(2).join(' '))
@@ -43,7 +55,11 @@ export async function runScript(
   )
 }
 
-function notStarted(transport: Transport, result: { code: number | undefined; stderr: string }, options: ScriptOptions) {
+function notStarted(
+  transport: Transport,
+  result: { code: number | undefined; stderr: string },
+  options: ScriptOptions,
+) {
   const said = printable(result.stderr.trim(), 300)
   if (options.sudo && /sudo/.test(result.stderr)) {
     return new ProviderError(
@@ -62,17 +78,35 @@ function refused(transport: Transport, code: string, found: string): ProviderErr
   const on = transport.name
   switch (code) {
     case 'HOST_LACKS_TOOL':
-      return new ProviderError('HOST_LACKS_TOOL', `Cannot use ${on}: it lacks ${what.trim()}; install ${packagesFor(what)}`)
+      return new ProviderError(
+        'HOST_LACKS_TOOL',
+        `Cannot use ${on}: it lacks ${what.trim()}; install ${packagesFor(what)}`,
+      )
     case 'NO_SPACE':
-      return new ProviderError('NO_SPACE', `Cannot write to ${on}: ${what}; free space there, or set root to a larger disk`)
+      return new ProviderError(
+        'NO_SPACE',
+        `Cannot write to ${on}: ${what}; free space there, or set root to a larger disk`,
+      )
     case 'LOCKED':
-      return new ProviderError('LOCKED', `Cannot change ${on}: ${quote(what)} has been at work on it for longer than we wait; run it again later`)
+      return new ProviderError(
+        'LOCKED',
+        `Cannot change ${on}: ${quote(what)} has been at work on it for longer than we wait; run it again later`,
+      )
     case 'STORE_CHANGED':
-      return new ProviderError('STORE_CHANGED', `Cannot change ${on}: someone else changed it meanwhile (${what}); run it again`)
+      return new ProviderError(
+        'STORE_CHANGED',
+        `Cannot change ${on}: someone else changed it meanwhile (${what}); run it again`,
+      )
     case 'IN_USE':
-      return new ProviderError('CONFLICT', `Cannot remove Postgres from ${on}: a process still runs from ${what}; stop the server first`)
+      return new ProviderError(
+        'CONFLICT',
+        `Cannot remove Postgres from ${on}: a process still runs from ${what}; stop the server first`,
+      )
     case 'DIGEST_MISMATCH':
-      return new ProviderError('DIGEST_MISMATCH', `Cannot write to ${on}: files arrived damaged (${what}); run it again`)
+      return new ProviderError(
+        'DIGEST_MISMATCH',
+        `Cannot write to ${on}: files arrived damaged (${what}); run it again`,
+      )
     case 'CUT':
       return new ProviderError('HOST_UNREACHABLE', `Cannot write to ${on}: ${what}; nothing was changed, run it again`)
     default:
@@ -90,6 +124,9 @@ const packages: Readonly<Record<string, string>> = {
 }
 
 function packagesFor(tools: string): string {
-  const names = tools.trim().split(/\s+/).map((tool) => packages[tool] ?? 'coreutils')
+  const names = tools
+    .trim()
+    .split(/\s+/)
+    .map((tool) => packages[tool] ?? 'coreutils')
   return [...new Set(names)].join(', ')
 }

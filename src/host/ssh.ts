@@ -63,7 +63,9 @@ export async function connectSsh(connection: Connection, options: { signal?: Abo
     exec: (command, exec = {}) =>
       channels(async () => {
         const channel = await openChannel(client, command).catch((error) => {
-          throw new ProviderError('HOST_UNREACHABLE', `Cannot reach ${name}: ${messageOf(broken ?? error)}`, { cause: error })
+          throw new ProviderError('HOST_UNREACHABLE', `Cannot reach ${name}: ${messageOf(broken ?? error)}`, {
+            cause: error,
+          })
         })
         const onAbort = () => channel.close()
         exec.signal?.addEventListener('abort', onAbort, { once: true })
@@ -96,7 +98,8 @@ function openChannel(client: Client, command: string): Promise<ClientChannel> {
 async function credentials(connection: Connection): Promise<ConnectConfig> {
   const path = connection.privateKeyPath?.replace(/^~(?=\/)/, homedir())
   const privateKey = connection.privateKey ?? (path ? await readFile(path, 'utf8').catch(unreadable(path)) : undefined)
-  const agent = connection.agentSocketPath ?? (privateKey || connection.password ? undefined : process.env['SSH_AUTH_SOCK'])
+  const agent =
+    connection.agentSocketPath ?? (privateKey || connection.password ? undefined : process.env['SSH_AUTH_SOCK'])
   return {
     ...(privateKey ? { privateKey } : {}),
     ...(connection.privateKeyPassword ? { passphrase: connection.privateKeyPassword } : {}),
@@ -145,7 +148,9 @@ function explain(
       `Cannot log in to ${about.name}: the host refused every key and password offered; check user, privateKey or password of the connection`,
     )
   }
-  return new ProviderError('HOST_UNREACHABLE', `Cannot reach ${about.name}: ${printable(messageOf(error))}`, { cause: error })
+  return new ProviderError('HOST_UNREACHABLE', `Cannot reach ${about.name}: ${printable(messageOf(error))}`, {
+    cause: error,
+  })
 }
 
 /** Runs at most `limit` tasks at a time, in the order they came. */

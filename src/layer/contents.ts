@@ -20,7 +20,9 @@ export async function* layerContents(tar: Readable, wanted: ReadonlySet<string>)
       if (!wanted.has(path)) return entry.resume()
       const chunks: Buffer[] = []
       entry.on('data', (chunk: Buffer) => chunks.push(chunk))
-      entry.on('end', () => ready.push({ path, size: entry.size, content: Readable.from(chunks, { objectMode: false }) }))
+      entry.on('end', () =>
+        ready.push({ path, size: entry.size, content: Readable.from(chunks, { objectMode: false }) }),
+      )
     },
   })
   let left = wanted.size

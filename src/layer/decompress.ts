@@ -20,7 +20,8 @@ async function* limited(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
   let total = 0
   for await (const chunk of chunks) {
     total += chunk.length
-    if (total > maxBytes) throw new ProviderError('LIMIT_EXCEEDED', 'Cannot read the layer: it unpacks to more than 8 GiB')
+    if (total > maxBytes)
+      throw new ProviderError('LIMIT_EXCEEDED', 'Cannot read the layer: it unpacks to more than 8 GiB')
     yield chunk
   }
 }
@@ -28,12 +29,16 @@ async function* limited(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
 async function* plain(input: Readable): AsyncIterable<Buffer> {
   const reader = new ByteReader(input)
   const magic = await reader.peek(4)
-  if (magic.length >= 2 && magic[0] === 0x1f && magic[1] === 0x8b) yield* through(createGunzip({ chunkSize }), reader.rest())
+  if (magic.length >= 2 && magic[0] === 0x1f && magic[1] === 0x8b)
+    yield* through(createGunzip({ chunkSize }), reader.rest())
   else if (isZstd(magic)) yield* unzstd(reader)
   else yield* reader.rest()
 }
 
-async function* through(decoder: NodeJS.ReadWriteStream & Readable, bytes: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+async function* through(
+  decoder: NodeJS.ReadWriteStream & Readable,
+  bytes: AsyncIterable<Buffer>,
+): AsyncIterable<Buffer> {
   const source = Readable.from(bytes, { objectMode: false, highWaterMark: chunkSize })
   source.once('error', (error) => decoder.destroy(error))
   source.pipe(decoder)

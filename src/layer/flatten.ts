@@ -64,7 +64,8 @@ function linked(root: Directory, entry: { readonly path: string; readonly target
   const parts = split(entry.target)
   const name = parts.pop()
   const node = name === undefined ? undefined : find(root, parts)?.children.get(name)
-  if (node?.kind !== 'leaf') throw refuse(entry.path, `it is a hardlink to ${quote(entry.target)}, which is no file before it`)
+  if (node?.kind !== 'leaf')
+    throw refuse(entry.path, `it is a hardlink to ${quote(entry.target)}, which is no file before it`)
   return node.entry
 }
 

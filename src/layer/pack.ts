@@ -4,7 +4,13 @@ import { Header, Pax } from 'tar'
 /** What our canonical tar holds; paths are relative and already proven. */
 export type Member =
   | { readonly kind: 'directory'; readonly path: string }
-  | { readonly kind: 'file'; readonly path: string; readonly size: number; readonly executable: boolean; readonly content: Readable | Uint8Array }
+  | {
+      readonly kind: 'file'
+      readonly path: string
+      readonly size: number
+      readonly executable: boolean
+      readonly content: Readable | Uint8Array
+    }
   | { readonly kind: 'link'; readonly path: string; readonly target: string }
   | { readonly kind: 'hardlink'; readonly path: string; readonly target: string }
 
@@ -22,11 +28,14 @@ async function* blocks(members: AsyncIterable<Member> | Iterable<Member>): Async
     yield* header(member)
     if (member.kind !== 'file') continue
     let size = 0
-    for await (const chunk of member.content instanceof Uint8Array ? [member.content] : (member.content as AsyncIterable<Buffer>)) {
+    for await (const chunk of member.content instanceof Uint8Array
+      ? [member.content]
+      : (member.content as AsyncIterable<Buffer>)) {
       size += chunk.length
       yield chunk
     }
-    if (size !== member.size) throw new RangeError(`Cannot pack "${member.path}": ${member.size} bytes announced, ${size} came`)
+    if (size !== member.size)
+      throw new RangeError(`Cannot pack "${member.path}": ${member.size} bytes announced, ${size} came`)
     if (size % 512 !== 0) yield Buffer.alloc(512 - (size % 512))
   }
   yield Buffer.alloc(1024)
@@ -36,7 +45,14 @@ function* header(member: Member): Iterable<Uint8Array> {
   const fields = {
     path: member.kind === 'directory' ? `${member.path}/` : member.path,
     type: types[member.kind],
-    mode: member.kind === 'directory' || (member.kind === 'file' && member.executable) ? (member.kind === 'file' ? 0o555 : 0o755) : member.kind === 'link' ? 0o777 : 0o444,
+    mode:
+      member.kind === 'directory' || (member.kind === 'file' && member.executable)
+        ? member.kind === 'file'
+          ? 0o555
+          : 0o755
+        : member.kind === 'link'
+          ? 0o777
+          : 0o444,
     size: member.kind === 'file' ? member.size : 0,
     uid: 0,
     gid: 0,
@@ -46,7 +62,11 @@ function* header(member: Member): Iterable<Uint8Array> {
   const block = Buffer.alloc(512)
   const made = new Header(fields)
   if (made.encode(block, 0)) {
-    yield new Pax({ path: fields.path, ...('linkpath' in fields ? { linkpath: fields.linkpath as string } : {}), size: fields.size }).encode()
+    yield new Pax({
+      path: fields.path,
+      ...('linkpath' in fields ? { linkpath: fields.linkpath as string } : {}),
+      size: fields.size,
+    }).encode()
   }
   yield block
 }

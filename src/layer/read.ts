@@ -43,7 +43,8 @@ export async function readLayer(tar: Readable, options: ReadLayerOptions): Promi
           throw refuse(entry.path, 'it is there twice')
         }
         seen.set(key, made.kind)
-        if (seen.size > maxEntries) throw new ProviderError('LIMIT_EXCEEDED', `Cannot read the layer: it has more than ${maxEntries} entries`)
+        if (seen.size > maxEntries)
+          throw new ProviderError('LIMIT_EXCEEDED', `Cannot read the layer: it has more than ${maxEntries} entries`)
       } catch (error) {
         fail(error)
         entry.resume()
@@ -58,7 +59,8 @@ export async function readLayer(tar: Readable, options: ReadLayerOptions): Promi
     if (entry.meta === false) fail(refuse(entry.path, `entries of type ${entry.type} are not taken`))
   })
   parser.on('meta', (text: string) => {
-    if (/GNU\.sparse|SCHILY\.xattr\.security\.capability/.test(text)) fail(refuse('', 'sparse files and file capabilities are not taken'))
+    if (/GNU\.sparse|SCHILY\.xattr\.security\.capability/.test(text))
+      fail(refuse('', 'sparse files and file capabilities are not taken'))
   })
   const hash = createHash('sha256')
   const ended = once(parser, 'end').catch(fail)
@@ -79,7 +81,10 @@ export async function readLayer(tar: Readable, options: ReadLayerOptions): Promi
   }
   const found = digestFromHex(hash.digest('hex'))
   if (found !== options.diffId) {
-    throw new ProviderError('DIGEST_MISMATCH', `Cannot use the layer ${options.diffId}: its content has the digest ${found}; the image is damaged or forged`)
+    throw new ProviderError(
+      'DIGEST_MISMATCH',
+      `Cannot use the layer ${options.diffId}: its content has the digest ${found}; the image is damaged or forged`,
+    )
   }
   return entries
 }
@@ -106,8 +111,10 @@ function start(entry: ReadEntry, options: ReadLayerOptions, add: (one: LayerEntr
     entry.resume()
     const target = String(entry.linkpath ?? '')
     // biome-ignore lint/suspicious/noControlCharactersInRegex: finding control characters is the purpose
-    if (target === '' || target.length > 4096 || /[\u0000-\u001f\u007f\ufffd]/.test(target)) throw refuse(entry.path, 'its target is empty, too long or not text')
-    const made: LayerEntry = entry.type === 'Link' ? { kind: 'hardlink', path, target: parseTreePath(target) } : { kind: 'link', path, target }
+    if (target === '' || target.length > 4096 || /[\u0000-\u001f\u007f\ufffd]/.test(target))
+      throw refuse(entry.path, 'its target is empty, too long or not text')
+    const made: LayerEntry =
+      entry.type === 'Link' ? { kind: 'hardlink', path, target: parseTreePath(target) } : { kind: 'link', path, target }
     add(made)
     return made
   }
@@ -132,7 +139,8 @@ function whiteout(entry: ReadEntry, path: string, name: string): LayerEntry {
   const parent = parentOf(path)
   if (name === '.wh..wh..opq') return { kind: 'opaque', path: parent }
   const hidden = name.slice('.wh.'.length)
-  if (hidden === '' || hidden === '.' || hidden === '..' || hidden.startsWith('.wh.')) throw refuse(entry.path, 'it is no valid whiteout')
+  if (hidden === '' || hidden === '.' || hidden === '..' || hidden.startsWith('.wh.'))
+    throw refuse(entry.path, 'it is no valid whiteout')
   return { kind: 'whiteout', path: parent === '' ? hidden : `${parent}/${hidden}` }
 }
 

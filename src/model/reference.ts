@@ -14,7 +14,7 @@ export interface RegistryReference {
   readonly digest?: Digest
 }
 
-export interface LayoutReference {
+interface LayoutReference {
   readonly transport: 'oci'
   /** Folder of an OCI image layout, as written: relative paths start at the program's folder. */
   readonly path: string
@@ -87,12 +87,6 @@ function bad(text: string, reason: string): ProviderError {
 /** The name without tag and digest. */
 function formatName(reference: Reference): string {
   return reference.transport === 'oci' ? `oci:${reference.path}` : `${reference.registry}/${reference.repository}`
-}
-
-export function formatReference(reference: Reference): string {
-  const tag = reference.tag === undefined ? '' : `:${reference.tag}`
-  const digest = reference.digest === undefined ? '' : `@${reference.digest}`
-  return `${formatName(reference)}${tag}${digest}`
 }
 
 /** `name@sha256:…`: the form that can never mean anything else. */

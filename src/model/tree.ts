@@ -14,9 +14,9 @@ export type Entry =
 /** Relative path without `.`, `..` and empty parts → entry. Parents of every entry are in it as directories. */
 export type Tree = ReadonlyMap<string, Entry>
 
-export const maxPathBytes = 4096
-export const maxNameBytes = 255
-export const maxDepth = 256
+const maxPathBytes = 4096
+const maxNameBytes = 255
+const maxDepth = 256
 
 /**
  * Normalises a path from a layer: leading `./`, repeated and trailing slashes go; everything that could leave the

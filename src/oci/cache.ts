@@ -19,7 +19,7 @@ export interface Cache {
   writeJson(kind: string, key: string, value: unknown): Promise<void>
 }
 
-export function defaultCacheFolder(env: NodeJS.ProcessEnv = process.env): string {
+function defaultCacheFolder(env: NodeJS.ProcessEnv = process.env): string {
   return env['PGOCI_CACHE'] ?? join(env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'pulumi-postgres-oci')
 }
 
@@ -63,7 +63,9 @@ async function present(path: string, descriptor: Descriptor, source: Source, sig
 /** Once a process: a disk can rot, and another program can write here. */
 async function isWhole(path: string, descriptor: Descriptor): Promise<boolean> {
   try {
-    for await (const _ of createReadStream(path, { highWaterMark: 1024 * 1024 }).pipe(verify(descriptor, 'the cache'))) {
+    for await (const _ of createReadStream(path, { highWaterMark: 1024 * 1024 }).pipe(
+      verify(descriptor, 'the cache'),
+    )) {
       // Only the end tells.
     }
     return true

@@ -1,6 +1,6 @@
 import type { Reference } from '../model/reference.ts'
 import { layoutSource } from './layout.ts'
-import { registrySource, type RegistrySettings } from './registry.ts'
+import { type RegistrySettings, registrySource } from './registry.ts'
 import type { Source } from './source.ts'
 
 /** The only place where sources are chosen. */

@@ -24,5 +24,8 @@ export function selectManifest(index: Index, platform: Platform, source: string)
 }
 
 export function wrongPlatform(source: string, host: Platform, there: string): ProviderError {
-  return new ProviderError('WRONG_PLATFORM', `Cannot use ${source} on a ${formatPlatform(host)} host: it is for ${there}; choose an image built for ${formatPlatform(host)}`)
+  return new ProviderError(
+    'WRONG_PLATFORM',
+    `Cannot use ${source} on a ${formatPlatform(host)} host: it is for ${there}; choose an image built for ${formatPlatform(host)}`,
+  )
 }

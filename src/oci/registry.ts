@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Agent, type Dispatcher, request } from 'undici'
 import { z } from 'zod'
-import { type Digest, digestOf, isDigest } from '../model/digest.ts'
+import { digestOf, isDigest } from '../model/digest.ts'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
 import type { RegistryReference } from '../model/reference.ts'
@@ -9,7 +9,9 @@ import { acceptedManifests } from './schema.ts'
 import type { Descriptor, Source } from './source.ts'
 
 /** What the environment says of a registry, by `host[:port]`. */
-export type RegistrySettings = Readonly<Record<string, { readonly insecure?: boolean | undefined; readonly caFile?: string | undefined }>>
+export type RegistrySettings = Readonly<
+  Record<string, { readonly insecure?: boolean | undefined; readonly caFile?: string | undefined }>
+>
 
 const maxManifest = 4 * 1024 * 1024
 const maxErrorBody = 64 * 1024
@@ -33,14 +35,19 @@ export function registrySource(reference: RegistryReference, settings: RegistryS
     const url = new URL(`/v2/${reference.repository}/${path}`, origin)
     for (let attempt = 1; ; attempt += 1) {
       const sent = await follow(url, { dispatcher, token, ...options }).catch((error) => {
-        if (options.signal?.aborted || error instanceof ProviderError || attempt >= attempts) throw unreachable(name, error)
+        if (options.signal?.aborted || error instanceof ProviderError || attempt >= attempts)
+          throw unreachable(name, error)
         return undefined
       })
       const status = sent?.statusCode ?? 0
       if (sent !== undefined && status === 200) return sent
       const body = sent ? await errorBody(sent) : ''
       if (status === 401 && token === undefined) {
-        token = await anonymousToken(sent?.headers['www-authenticate'], { dispatcher, repository: reference.repository, insecure: setting.insecure === true })
+        token = await anonymousToken(sent?.headers['www-authenticate'], {
+          dispatcher,
+          repository: reference.repository,
+          insecure: setting.insecure === true,
+        })
         if (token !== undefined) continue
       }
       const passing = status === 0 || status === 408 || status === 429 || status >= 500
@@ -52,7 +59,10 @@ export function registrySource(reference: RegistryReference, settings: RegistryS
   const manifest = async (which: string, signal: AbortSignal | undefined) => {
     const response = await get(`manifests/${which}`, { signal })
     const bytes = await readCapped(response.body, maxManifest, name)
-    const mediaType = String(response.headers['content-type'] ?? '').split(';')[0]?.trim() ?? ''
+    const mediaType =
+      String(response.headers['content-type'] ?? '')
+        .split(';')[0]
+        ?.trim() ?? ''
     return { descriptor: { mediaType, digest: digestOf(bytes), size: bytes.length }, bytes }
   }
 
@@ -74,9 +84,13 @@ export function registrySource(reference: RegistryReference, settings: RegistryS
     manifest: async (digest, options = {}) => {
       const found = await manifest(digest, options.signal)
       if (found.descriptor.digest === digest) return found
-      throw new ProviderError('DIGEST_MISMATCH', `Cannot use ${digest} from ${name}: what came has the digest ${found.descriptor.digest}; the registry is damaged or lies`)
+      throw new ProviderError(
+        'DIGEST_MISMATCH',
+        `Cannot use ${digest} from ${name}: what came has the digest ${found.descriptor.digest}; the registry is damaged or lies`,
+      )
     },
-    blob: async (descriptor: Descriptor, options = {}) => (await get(`blobs/${descriptor.digest}`, { signal: options.signal })).body,
+    blob: async (descriptor: Descriptor, options = {}) =>
+      (await get(`blobs/${descriptor.digest}`, { signal: options.signal })).body,
   }
 }
 
@@ -107,16 +121,26 @@ async function follow(start: URL, sending: Sending): Promise<Dispatcher.Response
     if (![301, 302, 303, 307, 308].includes(response.statusCode) || typeof location !== 'string') return response
     await response.body.dump()
     const next = new URL(location, url)
-    if (url.protocol === 'https:' && next.protocol !== 'https:') throw new ProviderError('REGISTRY_FAILED', `Cannot follow ${start.host}: it redirects from https to ${quote(next.protocol)}`)
+    if (url.protocol === 'https:' && next.protocol !== 'https:')
+      throw new ProviderError(
+        'REGISTRY_FAILED',
+        `Cannot follow ${start.host}: it redirects from https to ${quote(next.protocol)}`,
+      )
     url = next
   }
   throw new ProviderError('REGISTRY_FAILED', `Cannot follow ${start.host}: more than ${maxRedirects} redirects`)
 }
 
-const tokenSchema = z.object({ token: z.string().max(65536).optional(), access_token: z.string().max(65536).optional() })
+const tokenSchema = z.object({
+  token: z.string().max(65536).optional(),
+  access_token: z.string().max(65536).optional(),
+})
 
 /** The token that public registries give to anybody (distribution's token authentication). */
-async function anonymousToken(challenge: string | string[] | undefined, options: { dispatcher: Dispatcher; repository: string; insecure: boolean }): Promise<string | undefined> {
+async function anonymousToken(
+  challenge: string | string[] | undefined,
+  options: { dispatcher: Dispatcher; repository: string; insecure: boolean },
+): Promise<string | undefined> {
   const bearer = [challenge ?? []].flat().find((one) => /^bearer /i.test(one))
   if (bearer === undefined) return undefined
   const fields = new Map([...bearer.matchAll(/([a-z]+)="([^"]*)"/g)].map(([, key = '', value = '']) => [key, value]))
@@ -136,7 +160,8 @@ async function readCapped(body: AsyncIterable<Buffer>, limit: number, name: stri
   let size = 0
   for await (const chunk of body) {
     size += chunk.length
-    if (size > limit) throw new ProviderError('LIMIT_EXCEEDED', `Cannot read from ${name}: the answer is larger than ${limit} bytes`)
+    if (size > limit)
+      throw new ProviderError('LIMIT_EXCEEDED', `Cannot read from ${name}: the answer is larger than ${limit} bytes`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
@@ -144,7 +169,9 @@ async function readCapped(body: AsyncIterable<Buffer>, limit: number, name: stri
 
 async function errorBody(response: Dispatcher.ResponseData): Promise<string> {
   const bytes = await readCapped(response.body, maxErrorBody, 'the registry').catch(() => new Uint8Array())
-  const schema = z.object({ errors: z.array(z.object({ code: z.string().optional(), message: z.string().optional() })).min(1) })
+  const schema = z.object({
+    errors: z.array(z.object({ code: z.string().optional(), message: z.string().optional() })).min(1),
+  })
   try {
     const first = schema.parse(JSON.parse(new TextDecoder().decode(bytes))).errors[0]
     return printable([first?.code, first?.message].filter(Boolean).join(': '))
@@ -156,9 +183,20 @@ async function errorBody(response: Dispatcher.ResponseData): Promise<string> {
 function refused(about: { name: string; path: string; status: number; body: string }): ProviderError {
   const what = about.path.replace(/^manifests\//, '').replace(/^blobs\//, '')
   const said = `it answered ${about.status}${about.body ? ` (${about.body})` : ''}`
-  if (about.status === 404) return new ProviderError('NOT_FOUND', `Cannot find ${quote(what)} in ${about.name}: ${said}; check the name and the tag`)
-  if (about.status === 401 || about.status === 403) return new ProviderError('LOGIN_REFUSED', `Cannot read ${about.name}: ${said}; the repository is private or does not exist`)
-  return new ProviderError('REGISTRY_FAILED', `Cannot read ${quote(what)} from ${about.name}: ${about.status ? said : 'no answer'}`)
+  if (about.status === 404)
+    return new ProviderError(
+      'NOT_FOUND',
+      `Cannot find ${quote(what)} in ${about.name}: ${said}; check the name and the tag`,
+    )
+  if (about.status === 401 || about.status === 403)
+    return new ProviderError(
+      'LOGIN_REFUSED',
+      `Cannot read ${about.name}: ${said}; the repository is private or does not exist`,
+    )
+  return new ProviderError(
+    'REGISTRY_FAILED',
+    `Cannot read ${quote(what)} from ${about.name}: ${about.status ? said : 'no answer'}`,
+  )
 }
 
 function unreachable(name: string, error: unknown): unknown {
@@ -176,9 +214,13 @@ function retryAfter(value: string | string[] | undefined): number | undefined {
 function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, milliseconds)
-    signal?.addEventListener('abort', () => {
-      clearTimeout(timer)
-      reject(signal.reason)
-    }, { once: true })
+    signal?.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer)
+        reject(signal.reason)
+      },
+      { once: true },
+    )
   })
 }

@@ -21,7 +21,12 @@ const platformSchema = z.object({
 const indexSchema = z.object({
   schemaVersion: z.literal(2),
   manifests: z
-    .array(descriptorSchema.extend({ platform: platformSchema.nullish(), annotations: z.record(z.string(), z.string()).nullish() }))
+    .array(
+      descriptorSchema.extend({
+        platform: platformSchema.nullish(),
+        annotations: z.record(z.string(), z.string()).nullish(),
+      }),
+    )
     .max(10_000),
   // One document that is both an index and a manifest means different things to different readers (CVE-2021-41190).
   layers: z.undefined().optional(),
@@ -47,13 +52,19 @@ export type Index = z.infer<typeof indexSchema>
 export type Manifest = z.infer<typeof manifestSchema>
 export type Config = z.infer<typeof configSchema>
 
-const indexTypes = ['application/vnd.oci.image.index.v1+json', 'application/vnd.docker.distribution.manifest.list.v2+json']
-const manifestTypes = ['application/vnd.oci.image.manifest.v1+json', 'application/vnd.docker.distribution.manifest.v2+json']
+const indexTypes = [
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+]
+const manifestTypes = [
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+]
 
 /** What we ask registries for. */
 export const acceptedManifests = [...indexTypes, ...manifestTypes].join(', ')
 
-export function isIndexType(mediaType: string): boolean {
+function isIndexType(mediaType: string): boolean {
   return indexTypes.includes(mediaType)
 }
 
@@ -62,7 +73,8 @@ export function parseIndexOrManifest(raw: RawManifest, source: string): { index:
   const value = parseJson(raw.bytes, source)
   const { mediaType } = raw.descriptor
   const body = z.object({ mediaType: z.string().optional(), schemaVersion: z.unknown() }).safeParse(value)
-  if (body.success && body.data.schemaVersion === 1) throw bad(source, 'it is a Docker schema 1 manifest; push it again with a current tool')
+  if (body.success && body.data.schemaVersion === 1)
+    throw bad(source, 'it is a Docker schema 1 manifest; push it again with a current tool')
   const stated = body.success ? body.data.mediaType : undefined
   if (stated !== undefined && stated !== mediaType) {
     throw bad(source, `its manifest says it is ${quote(stated)}, but was announced as ${quote(mediaType)}`)
@@ -89,7 +101,10 @@ export function check<T>(schema: z.ZodType<T>, value: unknown, source: string): 
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
-  throw bad(source, `its metadata is malformed at ${quote(issue?.path.join('.') || 'the top')}: ${printable(issue?.message ?? '')}`)
+  throw bad(
+    source,
+    `its metadata is malformed at ${quote(issue?.path.join('.') || 'the top')}: ${printable(issue?.message ?? '')}`,
+  )
 }
 
 function bad(source: string, why: string): ProviderError {

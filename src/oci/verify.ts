@@ -12,7 +12,10 @@ export function verify(descriptor: Descriptor, source: string): Transform {
   const hash = createHash('sha256')
   let size = 0
   const lied = (found: string) =>
-    new ProviderError('DIGEST_MISMATCH', `Cannot use ${descriptor.digest} from ${source}: ${found}; the source is damaged or lies`)
+    new ProviderError(
+      'DIGEST_MISMATCH',
+      `Cannot use ${descriptor.digest} from ${source}: ${found}; the source is damaged or lies`,
+    )
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       size += chunk.length

@@ -10,9 +10,13 @@ export function parseControl(text: string): ControlFile {
   for (const line of text.slice(0, 65536).split(/\r?\n/)) {
     const found = /^\s*([A-Za-z_][\w.]*)\s*=?\s*(?:'((?:[^'\\]|\\.|'')*)'|([^\s#']+))/.exec(line)
     if (!found) continue
-    const value = found[2] === undefined ? (found[3] ?? '') : found[2].replace(/''|\\(.)/g, (all, escaped) => escaped ?? all[0])
+    const value =
+      found[2] === undefined ? (found[3] ?? '') : found[2].replace(/''|\\(.)/g, (all, escaped) => escaped ?? all[0])
     values.set((found[1] as string).toLowerCase(), value)
   }
-  const requires = (values.get('requires') ?? '').split(',').map((name) => name.trim()).filter((name) => name !== '')
+  const requires = (values.get('requires') ?? '')
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
   return { defaultVersion: values.get('default_version'), requires }
 }

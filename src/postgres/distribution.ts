@@ -13,7 +13,12 @@ export interface DistributionLayout {
 
 /** Where a prefix keeps modules and shared files, by how it is built: B-field §2. */
 const layouts: readonly { name: string; bin: RegExp; library: string; share: string }[] = [
-  { name: 'debian', bin: /^usr\/lib\/postgresql\/(\d+)\/bin$/, library: 'usr/lib/postgresql/$1/lib', share: 'usr/share/postgresql/$1' },
+  {
+    name: 'debian',
+    bin: /^usr\/lib\/postgresql\/(\d+)\/bin$/,
+    library: 'usr/lib/postgresql/$1/lib',
+    share: 'usr/share/postgresql/$1',
+  },
   { name: 'rpm', bin: /^usr\/pgsql-(\d+)\/bin$/, library: 'usr/pgsql-$1/lib', share: 'usr/pgsql-$1/share' },
   { name: 'prefix', bin: /^((?:.+\/)?)bin$/, library: '$1lib/postgresql', share: '$1share/postgresql' },
   { name: 'bitnami', bin: /^(.+\/)bin$/, library: '$1lib', share: '$1share' },
@@ -33,15 +38,23 @@ export function findDistribution(tree: Tree, image: string): DistributionLayout 
         libraryDirectory: bin.replace(pattern, library),
         shareDirectory: bin.replace(pattern, share),
       }))
-      .filter((one) => tree.has(`${one.shareDirectory}/postgres.bki`) && tree.get(one.libraryDirectory)?.kind === 'directory')
+      .filter(
+        (one) => tree.has(`${one.shareDirectory}/postgres.bki`) && tree.get(one.libraryDirectory)?.kind === 'directory',
+      )
       .slice(0, 1)
   })
   const [only, ...more] = found
   if (only === undefined) {
-    throw new ProviderError('NOT_POSTGRES', `Cannot use ${image} as a distribution: it holds no Postgres server (bin/postgres with its share folder); an extension image goes into new Extension(…)`)
+    throw new ProviderError(
+      'NOT_POSTGRES',
+      `Cannot use ${image} as a distribution: it holds no Postgres server (bin/postgres with its share folder); an extension image goes into new Extension(…)`,
+    )
   }
   if (more.length > 0) {
-    throw new ProviderError('NOT_POSTGRES', `Cannot use ${image} as a distribution: it holds several servers (${found.map((one) => one.server).join(', ')}); choose an image with one`)
+    throw new ProviderError(
+      'NOT_POSTGRES',
+      `Cannot use ${image} as a distribution: it holds several servers (${found.map((one) => one.server).join(', ')}); choose an image with one`,
+    )
   }
   const hasLoader = [...tree.keys()].some((path) => /^(?:usr\/)?lib(?:64|\/[^/]+)?\/ld-(?:linux|musl)[^/]*$/.test(path))
   return { ...only, mode: hasLoader ? 'rootfs' : 'relocatable' }

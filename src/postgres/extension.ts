@@ -10,8 +10,20 @@ export interface PlacedEntry {
 }
 
 // The roots under which layouts keep modules and shared files: B-field §2.
-const libraryRoots = [/^usr\/lib\/postgresql\/\d+\/lib\//, /^usr\/pgsql-\d+\/lib\//, /^(?:.*\/)?lib\/postgresql\//, /^pgsql\/pkglib\//, /^opt\/bitnami\/postgresql\/lib\//]
-const shareRoots = [/^usr\/share\/postgresql\/\d+\//, /^usr\/pgsql-\d+\/share\//, /^(?:.*\/)?share\/postgresql\//, /^pgsql\/share\//, /^opt\/bitnami\/postgresql\/share\//]
+const libraryRoots = [
+  /^usr\/lib\/postgresql\/\d+\/lib\//,
+  /^usr\/pgsql-\d+\/lib\//,
+  /^(?:.*\/)?lib\/postgresql\//,
+  /^pgsql\/pkglib\//,
+  /^opt\/bitnami\/postgresql\/lib\//,
+]
+const shareRoots = [
+  /^usr\/share\/postgresql\/\d+\//,
+  /^usr\/pgsql-\d+\/share\//,
+  /^(?:.*\/)?share\/postgresql\//,
+  /^pgsql\/share\//,
+  /^opt\/bitnami\/postgresql\/share\//,
+]
 const systemRoots = [/^system\//, /^usr\/lib64\//, /^(?:usr\/)?lib\/(?:[a-z0-9_]+-linux-[a-z]+\/)/, /^usr\/lib\//]
 // CloudNativePG's layout has them at the top, which in other images is a system folder; so these come last.
 const topLibrary = /^lib\//
@@ -35,9 +47,14 @@ export function placeExtension(tree: Tree, image: string): PlacedEntry[] {
       placed.push(real ? { path: to, entry: real } : { path: `root/${path}`, entry })
     }
   }
-  const useful = placed.some(({ path }) => /^live\/share\/extension\/[^/]+\.control$/.test(path) || /^live\/lib\/[^/]+\.so$/.test(path))
+  const useful = placed.some(
+    ({ path }) => /^live\/share\/extension\/[^/]+\.control$/.test(path) || /^live\/lib\/[^/]+\.so$/.test(path),
+  )
   if (useful) return placed
-  throw new ProviderError('NOT_POSTGRES', `Cannot use ${image} as an extension: it holds no control file and no module where any known layout has them; a distribution goes into new Distribution(…)`)
+  throw new ProviderError(
+    'NOT_POSTGRES',
+    `Cannot use ${image} as an extension: it holds no control file and no module where any known layout has them; a distribution goes into new Distribution(…)`,
+  )
 }
 
 function placeOf(path: string): string {

@@ -24,6 +24,8 @@ export function readServerVersion(bytes: Uint8Array): { version: string; major: 
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const at = text.indexOf('postgres (PostgreSQL) ')
   if (at < 0) return undefined
-  const found = /^postgres \(PostgreSQL\) ((\d{1,3})[0-9A-Za-z.]{0,20})/.exec(text.subarray(at, at + 64).toString('latin1'))
+  const found = /^postgres \(PostgreSQL\) ((\d{1,3})[0-9A-Za-z.]{0,20})/.exec(
+    text.subarray(at, at + 64).toString('latin1'),
+  )
   return found ? { version: found[1] as string, major: Number(found[2]) } : undefined
 }

@@ -12,7 +12,20 @@ export interface UnitOptions {
 /** Empty folders and files that a distribution's tree must have, so that the unit's binds find something to cover. */
 export function mountPoints(options: { readonly store: string }): { directories: string[]; files: string[] } {
   return {
-    directories: ['dev', 'proc', 'sys', 'tmp', 'run', 'run/postgresql', 'var', 'var/lib', 'var/lib/postgresql', 'var/tmp', 'etc', options.store.slice(1)],
+    directories: [
+      'dev',
+      'proc',
+      'sys',
+      'tmp',
+      'run',
+      'run/postgresql',
+      'var',
+      'var/lib',
+      'var/lib/postgresql',
+      'var/tmp',
+      'etc',
+      options.store.slice(1),
+    ],
     files: ['etc/hosts', 'etc/passwd', 'etc/group', 'etc/resolv.conf'],
   }
 }

@@ -20,7 +20,18 @@ export interface DistributionArgs {
 }
 
 /** Values that check adds, so that a preview shows them. */
-const outputs = ['digest', 'postgresVersion', 'postgresMajor', 'mode', 'layout', 'reference', 'binDirectory', 'libraryPath', 'treeDigest', 'systemdUnit']
+const outputs = [
+  'digest',
+  'postgresVersion',
+  'postgresMajor',
+  'mode',
+  'layout',
+  'reference',
+  'binDirectory',
+  'libraryPath',
+  'treeDigest',
+  'systemdUnit',
+]
 
 /**
  * A Postgres distribution on a host: the server and what it was built with, from an OCI image.

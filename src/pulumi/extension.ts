@@ -43,6 +43,11 @@ export class Extension extends pulumi.CustomResource {
       __stack: stackName(),
       __provider: handlerOf('extension'),
     }
-    super('pulumi-nodejs:dynamic/postgres-oci:Extension', name, props, pulumi.mergeOptions({ dependsOn: [distribution] }, options ?? {}))
+    super(
+      'pulumi-nodejs:dynamic/postgres-oci:Extension',
+      name,
+      props,
+      pulumi.mergeOptions({ dependsOn: [distribution] }, options ?? {}),
+    )
   }
 }

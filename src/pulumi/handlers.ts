@@ -9,8 +9,23 @@ import { parseDigest } from '../model/digest.ts'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { parseManifest } from '../model/manifest.ts'
 import { formatPinned, parseReference } from '../model/reference.ts'
-import { type DistributionInputs, distributionInputs, type ExtensionInputs, extensionInputs, failuresOf } from './inputs.ts'
-import { commit, configureRegistries, imageOptions, livePath, observe, platformOfHost, resolve, unitText } from './session.ts'
+import {
+  type DistributionInputs,
+  distributionInputs,
+  type ExtensionInputs,
+  extensionInputs,
+  failuresOf,
+} from './inputs.ts'
+import {
+  commit,
+  configureRegistries,
+  imageOptions,
+  livePath,
+  observe,
+  platformOfHost,
+  resolve,
+  unitText,
+} from './session.ts'
 import { hasUnknown, toState } from './state.ts'
 import { unreachable } from './unreachable.ts'
 
@@ -37,15 +52,27 @@ const distributionKind: Kind = {
   nameOf: () => distributionName,
   facts: async (inputs) => {
     const { facts } = await loadDistribution(imageOptions(inputs.image, inputs.digest, inputs.platform), inputs.root)
-    return { postgresVersion: facts.version, postgresMajor: facts.major, mode: facts.mode, layout: facts.layout, __bin: facts.binDirectory }
+    return {
+      postgresVersion: facts.version,
+      postgresMajor: facts.major,
+      mode: facts.mode,
+      layout: facts.layout,
+      __bin: facts.binDirectory,
+    }
   },
-  load: async (inputs) => (await loadDistribution(imageOptions(inputs.image, inputs.digest, inputs.platform), inputs.root)).member,
+  load: async (inputs) =>
+    (await loadDistribution(imageOptions(inputs.image, inputs.digest, inputs.platform), inputs.root)).member,
   outputs: (inputs) => {
     const place = inputs as unknown as DistributionInputs
     const home = `${place.root}/instances/${place.instance}`
     const libraryPath = `${livePath(place, inputs.digest)}/system`
     const bin = String(inputs['__bin'])
-    const unit = { treeDirectory: `${home}/root`, binDirectory: bin, major: Number(inputs['postgresMajor']), libraryPath }
+    const unit = {
+      treeDirectory: `${home}/root`,
+      binDirectory: bin,
+      major: Number(inputs['postgresMajor']),
+      libraryPath,
+    }
     return {
       binDirectory: `${home}/root/${bin}`,
       libraryPath,
@@ -62,7 +89,10 @@ const extensionKind: Kind = {
     const { postgresMajor } = inputs as ExtensionInputs
     if (facts.major !== undefined && postgresMajor !== undefined && facts.major !== postgresMajor) {
       const pinned = formatPinned(parseReference(inputs.image), parseDigest(inputs.digest))
-      throw new ProviderError('NOT_MARRIED', `Cannot add ${pinned} to Postgres ${postgresMajor}: its modules are built for Postgres ${facts.major}; choose an image built for ${postgresMajor}`)
+      throw new ProviderError(
+        'NOT_MARRIED',
+        `Cannot add ${pinned} to Postgres ${postgresMajor}: its modules are built for Postgres ${facts.major}; choose an image built for ${postgresMajor}`,
+      )
     }
     return { provides: facts.provides }
   },
@@ -74,7 +104,8 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
   /** Puts the declared image on the host, and says what is there now. */
   const put = async (inputs: Values, token: string): Promise<Values> => {
     const parsed = kind.schema.parse(inputs) as Inputs
-    const pinned = { ...parsed, digest: String(inputs['digest']), platform: String(inputs['platform']) } as Inputs & Pinned
+    const pinned = { ...parsed, digest: String(inputs['digest']), platform: String(inputs['platform']) } as Inputs &
+      Pinned
     const loaded = await kind.load(pinned)
     await commit(parsed, {
       do: 'put',
@@ -90,7 +121,14 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
         ...(loaded.major === undefined ? {} : { major: loaded.major }),
       },
     })
-    return toState({ ...inputs, ...kind.outputs({ ...inputs, ...pinned }), image: loaded.image, reference: parsed.image, treeDigest: loaded.treeDigest, __token: token })
+    return toState({
+      ...inputs,
+      ...kind.outputs({ ...inputs, ...pinned }),
+      image: loaded.image,
+      reference: parsed.image,
+      treeDigest: loaded.treeDigest,
+      __token: token,
+    })
   }
   return {
     configure: async ({ config }) => configureRegistries(config.get('postgres-oci:registries')),
@@ -114,11 +152,27 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
     create: plainErrors(async (inputs: Values) => {
       const outs = await put(inputs, randomUUID())
       const { host, port } = (outs['connection'] ?? {}) as { host: string; port?: number }
-      return { id: `${host}:${port ?? 22}${String(outs['root'])}/${String(outs['instance'])}/${kind.nameOf(outs)}`, outs }
+      return {
+        id: `${host}:${port ?? 22}${String(outs['root'])}/${String(outs['instance'])}/${kind.nameOf(outs)}`,
+        outs,
+      }
     }),
-    update: plainErrors(async (_id: string, olds: Values, news: Values) => ({ outs: await put(news, String(olds['__token'])) })),
+    update: plainErrors(async (_id: string, olds: Values, news: Values) => ({
+      outs: await put(news, String(olds['__token'])),
+    })),
     read: async (id: string, props: Values) => {
-      const { image, reference, __token, binDirectory, libraryPath, systemdUnit, treeDigest, drift: _old, __provider, ...rest } = props
+      const {
+        image,
+        reference,
+        __token,
+        binDirectory,
+        libraryPath,
+        systemdUnit,
+        treeDigest,
+        drift: _old,
+        __provider,
+        ...rest
+      } = props
       const inputs = { ...rest, image: reference }
       let seen: Probe
       try {
@@ -126,7 +180,11 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
       } catch (error) {
         throw unreachable(id, props, messageOf(error))
       }
-      const drift = driftLines(seen, { name: kind.nameOf(props), token: String(__token), treeDigest: String(treeDigest) })
+      const drift = driftLines(seen, {
+        name: kind.nameOf(props),
+        token: String(__token),
+        treeDigest: String(treeDigest),
+      })
       const { drift: _, ...outs } = props
       return { id, props: toState(outs), inputs: toState({ ...inputs, ...(drift.length > 0 ? { drift } : {}) }) }
     },
@@ -141,10 +199,16 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
 async function pin(kind: Kind, olds: Values, inputs: Inputs): Promise<Values> {
   const samePlace = hostOf(olds) === hostOf(inputs as unknown as Values)
   const same = olds['image'] === inputs.image && olds['repin'] === inputs.repin && typeof olds['digest'] === 'string'
-  const platform = inputs.platform ?? (samePlace && typeof olds['platform'] === 'string' ? olds['platform'] : await platformOfHost(inputs))
+  const platform =
+    inputs.platform ??
+    (samePlace && typeof olds['platform'] === 'string' ? olds['platform'] : await platformOfHost(inputs))
   const digest = same ? String(olds['digest']) : await resolve(inputs.image)
   const pinned = { ...inputs, digest, platform }
-  const unchanged = same && olds['platform'] === platform && olds['postgresMajor'] === (pinned as Values)['postgresMajor'] && 'provides' in olds
+  const unchanged =
+    same &&
+    olds['platform'] === platform &&
+    olds['postgresMajor'] === (pinned as Values)['postgresMajor'] &&
+    'provides' in olds
   if (unchanged) return { ...pinned, provides: olds['provides'] }
   if (same && olds['platform'] === platform && 'mode' in olds) {
     const { postgresVersion, postgresMajor, mode, layout, __bin } = olds
@@ -156,9 +220,13 @@ async function pin(kind: Kind, olds: Values, inputs: Inputs): Promise<Values> {
 function driftLines(seen: Probe, own: { name: string; token: string; treeDigest: string }): string[] {
   const record = seen.record === undefined ? undefined : parseRecord(seen.record, 'the host')
   const member = record?.members.find(({ name }) => name === own.name)
-  if (record === undefined || member === undefined) return ['missing: nothing of this resource is on the host; up installs it again']
+  if (record === undefined || member === undefined)
+    return ['missing: nothing of this resource is on the host; up installs it again']
   if (member.token !== own.token) return [`taken over by ${member.stack || 'someone else'}: up takes it back`]
-  const lines = member.treeDigest === own.treeDigest ? [] : [`other content: the host has ${member.image}; up restores the declared one`]
+  const lines =
+    member.treeDigest === own.treeDigest
+      ? []
+      : [`other content: the host has ${member.image}; up restores the declared one`]
   const trees = new Map([...seen.manifests].map(([digest, text]) => [digest, parseManifest(text)]))
   const drift = seen.trees
     .filter(({ generation }) => generation === seen.generation)

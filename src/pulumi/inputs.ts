@@ -3,7 +3,11 @@ import { connectionSchema } from '../host/connection.ts'
 import { printable } from '../model/quote.ts'
 
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, 'must be 1 to 63 letters, digits, "_", "." or "-"')
-const storeRoot = z.string().max(255).regex(/^(?:\/[A-Za-z0-9_.-]+)+$/, 'must be an absolute path of plain names').refine((path) => !/\/\.\.?(?:\/|$)/.test(path), 'must not hold "." or ".."')
+const storeRoot = z
+  .string()
+  .max(255)
+  .regex(/^(?:\/[A-Za-z0-9_.-]+)+$/, 'must be an absolute path of plain names')
+  .refine((path) => !/\/\.\.?(?:\/|$)/.test(path), 'must not hold "." or ".."')
 
 const shared = {
   connection: connectionSchema,
@@ -33,5 +37,7 @@ export type ExtensionInputs = z.infer<typeof extensionInputs>
 
 /** Failures as Pulumi shows them: the property and one line. */
 export function failuresOf(error: z.ZodError): { property: string; reason: string }[] {
-  return error.issues.slice(0, 10).map((issue) => ({ property: issue.path.join('.'), reason: printable(issue.message) }))
+  return error.issues
+    .slice(0, 10)
+    .map((issue) => ({ property: issue.path.join('.'), reason: printable(issue.message) }))
 }

@@ -13,7 +13,10 @@ const leaves = ['password', 'privateKey', 'privateKeyPassword']
 /** Marks the secrets of a connection, and nothing else: a changed host must stay visible in previews. */
 export function secretLeaves(connection: object): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(connection).map(([key, value]) => [key, leaves.includes(key) && value !== undefined ? pulumi.secret(value) : value]),
+    Object.entries(connection).map(([key, value]) => [
+      key,
+      leaves.includes(key) && value !== undefined ? pulumi.secret(value) : value,
+    ]),
   )
 }
 

@@ -15,9 +15,17 @@ export function toState<T extends Record<string, unknown>>(value: T): T {
 function clean(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(clean)
   if (typeof value === 'object' && value !== null) {
-    if (Object.getPrototypeOf(value) !== Object.prototype) throw new TypeError('Cannot put an instance of a class into the state')
-    return Object.fromEntries(Object.entries(value).flatMap(([key, one]) => (one === undefined ? [] : [[key, clean(one)]])))
+    if (Object.getPrototypeOf(value) !== Object.prototype)
+      throw new TypeError('Cannot put an instance of a class into the state')
+    return Object.fromEntries(
+      Object.entries(value).flatMap(([key, one]) => (one === undefined ? [] : [[key, clean(one)]])),
+    )
   }
-  if (['string', 'boolean'].includes(typeof value) || value === null || (typeof value === 'number' && Number.isFinite(value))) return value
+  if (
+    ['string', 'boolean'].includes(typeof value) ||
+    value === null ||
+    (typeof value === 'number' && Number.isFinite(value))
+  )
+    return value
   throw new TypeError(`Cannot put a ${typeof value} into the state`)
 }

@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module'
 import { toState } from './state.ts'
 
-const require = createRequire(import.meta.url)
+// gRPC comes with Pulumi's SDK, and must be the copy that it uses.
+const require = createRequire(createRequire(import.meta.url).resolve('@pulumi/pulumi'))
 
 /**
  * The error by which `read` says "I could not look": the engine keeps the resource and its state, warns, and goes

@@ -12,7 +12,10 @@ let stack: TestStack
 let sshd: TestSshd
 let host: string
 const live = (path: string) => join(host, 'store/instances/pg18/current/live', path)
-const images = (...names: string[]) => JSON.stringify(Object.fromEntries(names.map((name) => [name.split(':')[0], `oci:./images:${name.replace(':', '-')}`])))
+const images = (...names: string[]) =>
+  JSON.stringify(
+    Object.fromEntries(names.map((name) => [name.split(':')[0], `oci:./images:${name.replace(':', '-')}`])),
+  )
 
 beforeAll(async () => {
   sshd = await startSshd()
@@ -25,7 +28,15 @@ beforeAll(async () => {
     { tag: 'hstore-2', files: extensionFiles('hstore', (control) => `# second build\n${control}`) },
     { tag: 'cube', files: extensionFiles('cube'), compression: 'zstd' },
   ])
-  await stack.init({ host: '127.0.0.1', port: String(sshd.port), user: 'test', password: { secret: 'test' }, hostKey: sshd.hostKey, root: join(host, 'store'), distribution: 'oci:./images:pg18' })
+  await stack.init({
+    host: '127.0.0.1',
+    port: String(sshd.port),
+    user: 'test',
+    password: { secret: 'test' },
+    hostKey: sshd.hostKey,
+    root: join(host, 'store'),
+    distribution: 'oci:./images:pg18',
+  })
   await stack.set('extensions', images('hstore'))
 })
 
@@ -43,9 +54,13 @@ test('up installs a server that runs and creates its extension', async () => {
   const user = process.getuid?.() === 0 ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : ['env']
   execFileSync('mkdir', [data])
   if (process.getuid?.() === 0) execFileSync('chown', ['65534:65534', data])
-  const run = (words: string[], input = '') => execFileSync(user[0] as string, [...user.slice(1), ...words], { input, encoding: 'utf8', cwd: '/' })
+  const run = (words: string[], input = '') =>
+    execFileSync(user[0] as string, [...user.slice(1), ...words], { input, encoding: 'utf8', cwd: '/' })
   run([join(bin, 'initdb'), '-D', data, '-A', 'trust', '--no-sync'])
-  const answer = run([join(bin, 'postgres'), '--single', '-j', '-D', data, 'postgres'], "CREATE EXTENSION hstore;\n\nSELECT 'a=>1'::hstore -> 'a' AS value;\n\n")
+  const answer = run(
+    [join(bin, 'postgres'), '--single', '-j', '-D', data, 'postgres'],
+    "CREATE EXTENSION hstore;\n\nSELECT 'a=>1'::hstore -> 'a' AS value;\n\n",
+  )
   expect(answer).toContain('value = "1"')
 })
 
@@ -56,7 +71,9 @@ test('the same stack applied twice changes nothing and does not ask the host', a
 })
 
 test('Pinned: a moved tag changes nothing', async () => {
-  await writeLayout(join(stack.folder, 'images'), [{ tag: 'hstore', files: extensionFiles('hstore', (control) => `# moved\n${control}`) }])
+  await writeLayout(join(stack.folder, 'images'), [
+    { tag: 'hstore', files: extensionFiles('hstore', (control) => `# moved\n${control}`) },
+  ])
   await stack.expect(0, 'preview', '--expect-no-changes')
 })
 
@@ -103,5 +120,6 @@ test('a preview needs no host for what is in state', async () => {
 
 test('destroy leaves the store empty', async () => {
   await stack.expect(0, 'destroy', '--yes', '--skip-preview')
-  for (const folder of ['objects', 'trees', 'manifests', 'meta', 'instances', 'staging']) expect(readdirSync(join(host, 'store', folder)), folder).toEqual([])
+  for (const folder of ['objects', 'trees', 'manifests', 'meta', 'instances', 'staging'])
+    expect(readdirSync(join(host, 'store', folder)), folder).toEqual([])
 })

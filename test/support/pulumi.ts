@@ -20,9 +20,11 @@ export class TestStack {
     mkdirSync(join(this.folder, 'backend'))
     symlinkSync(repository, join(this.folder, 'node_modules', 'pulumi-postgres-oci'))
     symlinkSync(join(repository, 'node_modules', '@pulumi'), join(this.folder, 'node_modules', '@pulumi'))
-    for (const name of ['@grpc', 'google-protobuf']) symlinkSync(join(repository, 'node_modules', name), join(this.folder, 'node_modules', name))
     writeFileSync(join(this.folder, 'package.json'), '{ "type": "module" }')
-    writeFileSync(join(this.folder, 'Pulumi.yaml'), 'name: story\nmain: index.ts\nruntime: { name: nodejs, options: { typescript: false } }\n')
+    writeFileSync(
+      join(this.folder, 'Pulumi.yaml'),
+      'name: story\nmain: index.ts\nruntime: { name: nodejs, options: { typescript: false } }\n',
+    )
     writeFileSync(join(this.folder, 'index.ts'), program)
     this.env = {
       ...process.env,
@@ -41,7 +43,11 @@ export class TestStack {
   /** Runs `pulumi …words` to its end; never throws for a bad exit. */
   run(...words: string[]): Promise<CliResult> {
     return new Promise((done, fail) => {
-      const child = spawn(process.env['PGOCI_PULUMI'] ?? 'pulumi', ['--non-interactive', '--color', 'never', ...words], { cwd: this.folder, env: this.env, stdio: ['ignore', 'pipe', 'pipe'] })
+      const child = spawn(
+        process.env['PGOCI_PULUMI'] ?? 'pulumi',
+        ['--non-interactive', '--color', 'never', ...words],
+        { cwd: this.folder, env: this.env, stdio: ['ignore', 'pipe', 'pipe'] },
+      )
       let output = ''
       child.stdout.on('data', (chunk) => (output += chunk))
       child.stderr.on('data', (chunk) => (output += chunk))
@@ -65,7 +71,8 @@ export class TestStack {
   /** Like {@link run}, and throws with the whole output for another exit code. */
   async expect(code: number, ...words: string[]): Promise<string> {
     const result = await this.run(...words)
-    if (result.code !== code) throw new Error(`pulumi ${words.join(' ')} ended with ${result.code}, not ${code}:\n${result.output}`)
+    if (result.code !== code)
+      throw new Error(`pulumi ${words.join(' ')} ended with ${result.code}, not ${code}:\n${result.output}`)
     return result.output
   }
 

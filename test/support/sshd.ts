@@ -18,7 +18,11 @@ export interface TestSshd {
 /** A real SSH server in this process, on loopback: each command runs in `sh`, as this user. User `test`, password `test`. */
 export async function startSshd(options: { shell?: string[]; env?: NodeJS.ProcessEnv } = {}): Promise<TestSshd> {
   const [shell = 'sh', ...words] = options.shell ?? ['sh']
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048, privateKeyEncoding: { type: 'pkcs1', format: 'pem' }, publicKeyEncoding: { type: 'pkcs1', format: 'pem' } })
+  const { privateKey } = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+    publicKeyEncoding: { type: 'pkcs1', format: 'pem' },
+  })
   const key = ssh2.utils.parseKey(privateKey)
   if (key instanceof Error) throw key
   const commands: string[] = []
