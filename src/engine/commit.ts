@@ -1,10 +1,21 @@
-import type { Change } from './converge.ts'
+import { type Code, ProviderError } from '../model/error.ts'
+import type { Change } from './declare.ts'
 
 interface Waiting {
   readonly change: Change
   resolve(): void
   reject(error: unknown): void
 }
+
+// These fail every change of a host alike; trying each alone would only wait as often for the same time limit.
+const ofTheHost: readonly Code[] = [
+  'HOST_UNREACHABLE',
+  'HOST_KEY_REFUSED',
+  'HOST_LACKS_TOOL',
+  'LOGIN_REFUSED',
+  'LOCKED',
+  'ABORTED',
+]
 
 /**
  * Turns changes that come one by one and at once into few commits: whatever is ready when a commit ends goes into
@@ -23,7 +34,8 @@ export function groupCommit(commit: (changes: readonly Change[]) => Promise<void
         await commit(batch.map(({ change }) => change))
         for (const one of batch) one.resolve()
       } catch (error) {
-        if (batch.length === 1) batch[0]?.reject(error)
+        const isCommon = error instanceof ProviderError && ofTheHost.includes(error.code)
+        if (isCommon || batch.length === 1) for (const one of batch) one.reject(error)
         else for (const one of batch) await commit([one.change]).then(one.resolve, one.reject)
       }
     }

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Digest } from '../model/digest.ts'
-import type { Tree } from '../model/tree.ts'
+import { addParents, type Entry, type Tree, treeDigest } from '../model/tree.ts'
+import type { FlatImage } from './image.ts'
 import type { Record } from './record.ts'
 
 /** A file's bytes, on their way from an image to a host. */
@@ -16,11 +17,31 @@ export interface LoadedMember {
   /** `name@sha256:…`. */
   readonly image: string
   readonly platform: string
+  /** Its files below `root/` (what the next start uses) and `live/` (what a running server sees). */
   readonly tree: Tree
   readonly treeDigest: Digest
   readonly major: number | undefined
   /** Only a distribution has one. */
   readonly layout: Record['layout'] | undefined
   /** The wanted files, in the image's order; each once. */
-  contents(wanted: ReadonlySet<Digest>, options: { signal?: AbortSignal }): AsyncIterable<Content>
+  contents: FlatImage['contents']
+}
+
+/** What every member has in common, whatever it brings. */
+export function placeMember(
+  flat: FlatImage,
+  placed: Map<string, Entry>,
+  facts: { readonly digest: Digest; readonly major: number | undefined; readonly layout?: Record['layout'] },
+): LoadedMember {
+  for (const path of [...placed.keys()]) addParents(placed, path)
+  return {
+    digest: facts.digest,
+    image: flat.pinned,
+    platform: flat.image.platform,
+    tree: placed,
+    treeDigest: treeDigest(placed),
+    major: facts.major,
+    layout: facts.layout,
+    contents: flat.contents,
+  }
 }

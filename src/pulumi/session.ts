@@ -1,12 +1,14 @@
 import { hostname, userInfo } from 'node:os'
-import { z } from 'zod'
 import { groupCommit } from '../engine/commit.ts'
-import { type Change, converge } from '../engine/converge.ts'
-import { type LoadOptions, loadDistribution, loadExtension } from '../engine/load.ts'
+import { converge } from '../engine/converge.ts'
+import type { Change } from '../engine/declare.ts'
+import { loadDistribution } from '../engine/distribution.ts'
+import { loadExtension } from '../engine/extension.ts'
+import type { ImageRequest } from '../engine/image.ts'
 import { connectionPool } from '../engine/pool.ts'
 import { distributionName } from '../engine/record.ts'
 import { type Probe, probe, type StoreTarget } from '../host/store.ts'
-import { hexOf, parseDigest } from '../model/digest.ts'
+import { parseDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
 import { formatPlatform, platformOfMachine } from '../model/platform.ts'
 import { quote } from '../model/quote.ts'
@@ -15,42 +17,18 @@ import { openCache } from '../oci/cache.ts'
 import { openSource } from '../oci/open.ts'
 import { systemdUnit } from '../postgres/unit.ts'
 import type { DistributionInputs } from './inputs.ts'
+import { signal } from './interrupt.ts'
+import { registries } from './registries.ts'
 
 /** What a resource's inputs say of its host. */
 export type Place = Pick<DistributionInputs, 'connection' | 'root' | 'instance'>
 
-// SIGINT is all the engine sends, five seconds before SIGKILL.
-const interrupted = new AbortController()
-process.once('SIGINT', () => interrupted.abort(new ProviderError('ABORTED', 'Stopped; the host has its former state')))
-const signal: AbortSignal = interrupted.signal
-
-const registriesSchema = z.record(
-  z.string(),
-  z.object({ insecure: z.boolean().optional(), caFile: z.string().optional() }),
-)
-let registriesText = process.env['PGOCI_REGISTRIES'] ?? '{}'
-
-/** Registry settings of the stack: `postgres-oci:registries`. */
-export function configureRegistries(text: string | undefined): void {
-  registriesText = text ?? registriesText
-}
-
-function registries() {
-  try {
-    return registriesSchema.parse(JSON.parse(registriesText))
-  } catch {
-    throw new ProviderError(
-      'BAD_INPUT',
-      'Cannot read postgres-oci:registries: expected JSON as in { "registry.example.com:5000": { "insecure": true } }',
-    )
-  }
-}
-
+const lockWaitSeconds = 300
 const cache = openCache()
 const pool = connectionPool()
 const who = `${userInfo().username}@${hostname()}`
 
-export function imageOptions(image: string, digest: string, platform: string): LoadOptions {
+export function imageRequest(image: string, digest: string, platform: string): ImageRequest {
   const reference = parseReference(image)
   return {
     source: openSource(reference, registries()),
@@ -70,15 +48,9 @@ export async function resolve(image: string): Promise<string> {
 }
 
 async function targetOf(place: Place): Promise<StoreTarget> {
-  const transport = await pool(place.connection)
-  return {
-    transport,
-    sudo: place.connection.sudo ?? false,
-    root: place.root,
-    instance: place.instance,
-    lockWait: 300,
-    holder: who,
-  }
+  const transport = await pool(place.connection, { signal })
+  const { root, instance } = place
+  return { transport, sudo: place.connection.sudo ?? false, root, instance, lockWait: lockWaitSeconds, holder: who }
 }
 
 export async function platformOfHost(place: Place): Promise<string> {
@@ -95,69 +67,54 @@ export async function platformOfHost(place: Place): Promise<string> {
 const committers = new Map<string, (change: Change) => Promise<void>>()
 const observations = new Map<string, Promise<Probe>>()
 
-const keyOf = (place: Place) =>
-  JSON.stringify([place.connection.host, place.connection.port ?? 22, place.root, place.instance])
+const keyOf = ({ connection, root, instance }: Place) =>
+  JSON.stringify([connection.host, connection.port ?? 22, root, instance])
 
 /** Brings one change to the host, together with whatever else this run wants there. */
 export function commit(place: Place, change: Change): Promise<void> {
   const key = keyOf(place)
-  const found = committers.get(key)
-  if (found) return found(change)
-  const committer = groupCommit(async (changes) => {
-    observations.delete(key)
-    const target = await targetOf(place)
-    await converge(target, changes, {
-      load: async (member) => {
-        const options = imageOptions(member.image, member.digest, member.platform)
-        return (
-          member.name === distributionName ? await loadDistribution(options, place.root) : await loadExtension(options)
-        ).member
-      },
-      extras: (layout, treeDirectory) => {
-        if (layout.mode !== 'rootfs') return new Map()
-        const distribution = changes.find((one) => one.do === 'put' && one.member.name === distributionName)
-        const major =
-          distribution?.do === 'put'
-            ? (distribution.member.major ?? 0)
-            : Number(/\d+/.exec(layout.binDirectory)?.[0] ?? 0)
-        return new Map([
-          [
-            `pgoci-${place.instance}.service`,
-            unitText(place, {
-              treeDirectory,
-              binDirectory: layout.binDirectory,
-              major,
-              libraryPath: `${place.root}/instances/${place.instance}/current/live/system`,
-            }),
-          ],
-        ])
-      },
-      who,
-      signal,
-    })
-  })
+  const committer = committers.get(key) ?? groupCommit((changes) => commitTogether(place, changes))
   committers.set(key, committer)
   return committer(change)
 }
 
-export function unitText(
-  place: Place,
-  options: { treeDirectory: string; binDirectory: string; major: number; libraryPath: string },
-): string {
-  return systemdUnit({ instance: place.instance, store: place.root, ...options })
+async function commitTogether(place: Place, changes: readonly Change[]): Promise<void> {
+  observations.delete(keyOf(place))
+  await converge(await targetOf(place), changes, {
+    load: async (member) => {
+      const request = imageRequest(member.image, member.digest, member.platform)
+      const isDistribution = member.name === distributionName
+      return isDistribution
+        ? (await loadDistribution(request, place.root)).member
+        : (await loadExtension(request)).member
+    },
+    files: ({ layout, members }, { key, root }) => {
+      if (layout.mode !== 'rootfs') return new Map()
+      const unit = systemdUnit({
+        instance: place.instance,
+        store: place.root,
+        treeDirectory: `${place.root}/trees/${root.name}`,
+        libraryPath: libraryPath(place, key),
+        binDirectory: layout.binDirectory,
+        major: members.find(({ name }) => name === distributionName)?.major ?? 0,
+      })
+      return new Map([[`pgoci-${place.instance}.service`, unit]])
+    },
+    who,
+    signal,
+  })
+}
+
+/** Where a server finds the shared libraries that its extensions bring. */
+export function libraryPath(place: Place, key: string): string {
+  return `${place.root}/instances/${place.instance}/live/${key}/system`
 }
 
 /** What is on the host; one look for all resources of a run that ask. */
 export function observe(place: Place): Promise<Probe> {
   const key = keyOf(place)
-  const found = observations.get(key)
-  if (found) return found
-  const looking = targetOf(place).then((target) => probe(target, { verify: 'quick', signal }))
+  const looking = observations.get(key) ?? targetOf(place).then((target) => probe(target, { verify: 'quick', signal }))
   observations.set(key, looking)
   looking.catch(() => observations.delete(key))
   return looking
-}
-
-export function livePath(place: Place, digest: string): string {
-  return `${place.root}/instances/${place.instance}/live/${hexOf(parseDigest(digest)).slice(0, 16)}`
 }

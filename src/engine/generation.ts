@@ -1,0 +1,75 @@
+import type { Probe } from '../host/store.ts'
+import { hexOf } from '../model/digest.ts'
+import { type Tree, treeDigest } from '../model/tree.ts'
+import { noDistribution, sameMembers } from './declare.ts'
+import { merge } from './merge.ts'
+import { distributionName, type Member, type Record } from './record.ts'
+
+interface ChosenTree {
+  /** Folder below `trees/`. */
+  readonly name: string
+  readonly tree: Tree
+  readonly isNew: boolean
+}
+
+/** What the next generation of an instance is: pure, from what is there and what is declared. */
+export interface Generation {
+  readonly number: number
+  /** Key of the distribution: its live link's name. */
+  readonly key: string
+  readonly layout: Record['layout']
+  readonly root: ChosenTree
+  readonly live: ChosenTree
+  /** Whether the host has exactly this already. */
+  readonly isCurrent: boolean
+}
+
+/**
+ * @param treeOf the placed tree of each member
+ * @param place for messages
+ * @throws ProviderError CONFLICT when two members bring the same path with other content
+ */
+export function planGeneration(
+  seen: Probe,
+  declared: {
+    readonly before: Record | undefined
+    readonly members: readonly Member[]
+    readonly layout: Record['layout'] | undefined
+    readonly treeOf: (member: Member) => Tree
+  },
+  where: { readonly home: string; readonly place: string },
+): Generation {
+  const { before, members, layout, treeOf } = declared
+  const distribution = members.find(({ name }) => name === distributionName)
+  if (layout === undefined || distribution === undefined) throw noDistribution(where.place)
+  const key = liveKey(distribution)
+  // What was built for another major waits, declared, until its own update comes.
+  const present = members.filter(({ major }) => major === undefined || major === distribution.major)
+  const merged = merge(
+    present.map((member) => ({ name: member.name, image: member.image, tree: treeOf(member) })),
+    { livePath: `${where.home}/live/${key}`, ...layout },
+  )
+  const root = chooseTree(merged.root, seen, 'root')
+  const live = chooseTree(merged.live, seen, 'live')
+  const current = new Map(seen.trees.filter((one) => one.generation === seen.generation).map((one) => [one.role, one]))
+  const isCurrent =
+    before !== undefined &&
+    sameMembers(before.members, members) &&
+    root.name === current.get('root')?.name &&
+    live.name === current.get('live')?.name
+  return { number: seen.last + 1, key, layout, root, live, isCurrent }
+}
+
+/** Live links are one a distribution, so that a server of the former one keeps its own extensions until it restarts. */
+export function liveKey(distribution: Pick<Member, 'digest'>): string {
+  return hexOf(distribution.digest).slice(0, 16)
+}
+
+/** A tree that is whole is used again; a damaged one is never written to, but gets a new one beside it. */
+function chooseTree(tree: Tree, seen: Probe, role: string): ChosenTree {
+  const hex = hexOf(treeDigest(tree))
+  const same = seen.trees.filter((one) => one.name.startsWith(hex))
+  const whole = same.find((one) => one.role === role && !seen.deviations.has(one.name))
+  if (whole) return { name: whole.name, tree, isNew: false }
+  return { name: same.length > 0 ? `${hex}-${seen.last + 1}` : hex, tree, isNew: true }
+}

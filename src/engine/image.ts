@@ -1,0 +1,150 @@
+import { createReadStream } from 'node:fs'
+import { z } from 'zod'
+import { layerContents } from '../layer/contents.ts'
+import { decompress } from '../layer/decompress.ts'
+import type { LayerEntry } from '../layer/entry.ts'
+import { flatten } from '../layer/flatten.ts'
+import { readLayer } from '../layer/read.ts'
+import { type Digest, isDigest } from '../model/digest.ts'
+import { ProviderError } from '../model/error.ts'
+import { parsePlatform } from '../model/platform.ts'
+import { formatPinned, type Reference } from '../model/reference.ts'
+import type { Entry, Tree } from '../model/tree.ts'
+import type { Cache } from '../oci/cache.ts'
+import { type Image, readImage } from '../oci/image.ts'
+import type { Source } from '../oci/source.ts'
+import type { Content } from './member.ts'
+
+/** Files whose content tells facts: a server, modules, control files. The largest known, LLVM's, have 120 MB. */
+const maxFactFile = 128 * 1024 * 1024
+
+/** One pinned image for one platform, and where its bytes come from. */
+export interface ImageRequest {
+  readonly source: Source
+  readonly reference: Reference
+  readonly digest: Digest
+  readonly platform: string
+  readonly cache: Cache
+  readonly signal?: AbortSignal
+}
+
+/** An image whose every layer was proven, flattened; with where in which layer each content lies. */
+export interface FlatImage {
+  readonly image: Image
+  /** `name@sha256:…`, for messages and records. */
+  readonly pinned: string
+  readonly tree: Tree
+  /** The wanted files, in the image's order; each once. */
+  contents(wanted: ReadonlySet<Digest>, options?: { signal?: AbortSignal }): AsyncIterable<Content>
+  /** Reads small files whole, in the image's order. */
+  read(wanted: ReadonlySet<Digest>): AsyncIterable<{ digest: Digest; bytes: Buffer }>
+  /** What was derived from this image before, or derived now. */
+  derived<T>(kind: string, schema: z.ZodType<T>, derive: () => Promise<T>): Promise<T>
+}
+
+type Places = ReadonlyMap<Digest, { readonly layer: number; readonly path: string }>
+
+const digestSchema = z.string().refine(isDigest) as unknown as z.ZodType<Digest>
+const flatSchema = z.object({
+  entries: z.array(z.tuple([z.string(), z.string(), z.number(), z.boolean()])),
+  places: z.array(z.tuple([digestSchema, z.number(), z.string()])),
+})
+
+/** @param special what happens to setuid files: a distribution's lose the bit, an extension's are refused */
+export async function readFlatImage(request: ImageRequest, special: 'refuse' | 'strip'): Promise<FlatImage> {
+  const { source, cache, digest, reference } = request
+  const signal = request.signal ? { signal: request.signal } : {}
+  const platform = parsePlatform(request.platform) ?? { os: 'linux', architecture: request.platform }
+  const image = await readImage(source, digest, { platform, cache, ...signal })
+  const key = `${image.manifest} ${special}`
+  const known = await cache.readJson('flat-v1', key, flatSchema)
+  const flat = known ?? (await flattenImage(image, request, special))
+  if (known === undefined) await cache.writeJson('flat-v1', key, flat)
+  const tree = new Map(flat.entries.map(([path, value, size, executable]) => [path, thaw(value, size, executable)]))
+  const places: Places = new Map(flat.places.map(([content, layer, path]) => [content, { layer, path }]))
+  const contents: FlatImage['contents'] = (wanted, options = signal) =>
+    contentsOf({ image, places }, { ...request, ...options }, wanted)
+  return {
+    image,
+    pinned: formatPinned(reference, digest),
+    tree,
+    contents,
+    read: (wanted) => readWhole(contents(wanted)),
+    derived: async (kind, schema, derive) => {
+      const found = await cache.readJson(kind, key, schema)
+      if (found !== undefined) return found
+      const made = await derive()
+      await cache.writeJson(kind, key, made)
+      return made
+    },
+  }
+}
+
+async function flattenImage(image: Image, request: ImageRequest, special: 'refuse' | 'strip') {
+  const signal = request.signal ? { signal: request.signal } : {}
+  const layers: LayerEntry[][] = []
+  for (const layer of image.layers) {
+    const path = await request.cache.blob(request.source, layer, signal)
+    layers.push(await readLayer(openLayer(path), { diffId: layer.diffId, special, ...signal }))
+  }
+  const tree = flatten(layers)
+  const used = new Set([...tree.values()].flatMap((entry) => (entry.kind === 'file' ? [entry.digest] : [])))
+  const places = new Map<Digest, { layer: number; path: string }>()
+  layers.forEach((entries, layer) => {
+    for (const entry of entries) {
+      if (entry.kind !== 'file' || !used.has(entry.digest) || places.has(entry.digest)) continue
+      places.set(entry.digest, { layer, path: entry.path })
+    }
+  })
+  return {
+    entries: [...tree].map(([path, entry]) => freeze(path, entry)),
+    places: [...places].map(([digest, { layer, path }]): [Digest, number, string] => [digest, layer, path]),
+  }
+}
+
+function freeze(path: string, entry: Entry): [string, string, number, boolean] {
+  if (entry.kind === 'file') return [path, entry.digest, entry.size, entry.executable]
+  return [path, entry.kind === 'link' ? `l${entry.target}` : 'd', 0, false]
+}
+
+function thaw(value: string, size: number, executable: boolean): Entry {
+  if (isDigest(value)) return { kind: 'file', digest: value, size, executable }
+  return value === 'd' ? { kind: 'directory' } : { kind: 'link', target: value.slice(1) }
+}
+
+function openLayer(path: string) {
+  return decompress(createReadStream(path, { highWaterMark: 1024 * 1024 }))
+}
+
+async function* contentsOf(
+  flat: { readonly image: Image; readonly places: Places },
+  request: ImageRequest,
+  wanted: ReadonlySet<Digest>,
+): AsyncIterable<Content> {
+  const byLayer = new Map<number, Map<string, Digest>>()
+  for (const digest of wanted) {
+    const place = flat.places.get(digest)
+    if (place === undefined) continue
+    const paths = byLayer.get(place.layer) ?? new Map<string, Digest>()
+    byLayer.set(place.layer, paths.set(place.path, digest))
+  }
+  for (const [index, layer] of flat.image.layers.entries()) {
+    const paths = byLayer.get(index)
+    if (paths === undefined) continue
+    const path = await request.cache.blob(request.source, layer, request.signal ? { signal: request.signal } : {})
+    for await (const { path: found, size, content } of layerContents(openLayer(path), new Set(paths.keys()))) {
+      yield { digest: paths.get(found) as Digest, size, content }
+    }
+  }
+}
+
+async function* readWhole(contents: AsyncIterable<Content>): AsyncIterable<{ digest: Digest; bytes: Buffer }> {
+  for await (const { digest, size, content } of contents) {
+    if (size > maxFactFile) {
+      throw new ProviderError('LIMIT_EXCEEDED', 'Cannot read the facts of a file larger than 128 MiB')
+    }
+    const chunks: Buffer[] = []
+    for await (const chunk of content) chunks.push(chunk as Buffer)
+    yield { digest, bytes: Buffer.concat(chunks) }
+  }
+}

@@ -1,0 +1,52 @@
+import type { Deviation } from '../host/store.ts'
+import { type Digest, parseDigest } from '../model/digest.ts'
+import { emptyFile } from '../model/manifest.ts'
+import { objectName, type Tree } from '../model/tree.ts'
+
+/** A file of a host's store: content and permission make its name. */
+export interface StoreObject {
+  readonly name: string
+  readonly digest: Digest
+}
+
+/** The objects that trees are made of, each once. Empty files have none. */
+export function objectsOf(trees: Iterable<Tree>): Map<string, StoreObject> {
+  const result = new Map<string, StoreObject>()
+  for (const tree of trees) {
+    for (const entry of tree.values()) {
+      if (entry.kind !== 'file' || entry.digest === emptyFile) continue
+      const name = objectName(entry)
+      result.set(name, { name, digest: entry.digest })
+    }
+  }
+  return result
+}
+
+/** Objects whose link in a tree no longer has the content or the permission that its manifest says. */
+export function damagedObjects(deviations: Iterable<Deviation>): Set<string> {
+  const result = new Set<string>()
+  for (const { side, kind, mode, value } of deviations) {
+    if (side !== 'want' || kind !== 'f' || !/^[0-9a-f]{64}$/.test(value)) continue
+    const digest = parseDigest(`sha256:${value}`)
+    if (digest !== emptyFile) result.add(objectName({ digest, executable: mode === '555' }))
+  }
+  return result
+}
+
+export function namesByDigest(objects: Iterable<StoreObject>): Map<Digest, Set<string>> {
+  const result = new Map<Digest, Set<string>>()
+  for (const { name, digest } of objects) result.set(digest, (result.get(digest) ?? new Set()).add(name))
+  return result
+}
+
+export function bringsAny(tree: Tree, wanted: ReadonlyMap<Digest, unknown>): boolean {
+  return [...tree.values()].some((entry) => entry.kind === 'file' && wanted.has(entry.digest))
+}
+
+export function bytesOf(trees: Iterable<Tree>, objects: ReadonlyMap<Digest, ReadonlySet<string>>): number {
+  const sizes = new Map<Digest, number>()
+  for (const tree of trees) {
+    for (const entry of tree.values()) if (entry.kind === 'file') sizes.set(entry.digest, entry.size)
+  }
+  return [...objects].reduce((sum, [digest, names]) => sum + (sizes.get(digest) ?? 0) * names.size, 0)
+}

@@ -1,0 +1,48 @@
+import { loadDistribution } from '../engine/distribution.ts'
+import { liveKey } from '../engine/generation.ts'
+import { distributionName } from '../engine/record.ts'
+import { parseDigest } from '../model/digest.ts'
+import { systemdUnit } from '../postgres/unit.ts'
+import { type DistributionInputs, distributionInputs } from './inputs.ts'
+import type { Inputs, Kind, Pinned } from './kind.ts'
+import { imageRequest, libraryPath } from './session.ts'
+
+const read = (inputs: Inputs & Pinned) =>
+  loadDistribution(imageRequest(inputs.image, inputs.digest, inputs.platform), inputs.root)
+
+export const distributionKind: Kind = {
+  schema: distributionInputs,
+  facts: ['postgresVersion', 'postgresMajor', 'mode', 'layout', 'serverDirectory'],
+  nameOf: () => distributionName,
+  prove: async (inputs) => {
+    const { facts } = await read(inputs)
+    return {
+      postgresVersion: facts.version,
+      postgresMajor: facts.major,
+      mode: facts.mode,
+      layout: facts.layout,
+      serverDirectory: facts.binDirectory,
+    }
+  },
+  load: async (inputs) => (await read(inputs)).member,
+  outputs: (inputs) => {
+    const place = inputs as unknown as DistributionInputs
+    const home = `${place.root}/instances/${place.instance}`
+    const path = libraryPath(place, liveKey({ digest: parseDigest(inputs.digest) }))
+    const bin = String(inputs['serverDirectory'])
+    const unit = () =>
+      systemdUnit({
+        instance: place.instance,
+        store: place.root,
+        treeDirectory: `${home}/root`,
+        binDirectory: bin,
+        major: Number(inputs['postgresMajor']),
+        libraryPath: path,
+      })
+    return {
+      binDirectory: `${home}/root/${bin}`,
+      libraryPath: path,
+      ...(inputs['mode'] === 'rootfs' ? { systemdUnit: unit() } : {}),
+    }
+  },
+}

@@ -1,0 +1,38 @@
+import { messageOf, ProviderError } from '../model/error.ts'
+
+const interrupted = new AbortController()
+let running = 0
+
+/** Aborts when the engine wants us to stop. */
+export const signal: AbortSignal = interrupted.signal
+
+// SIGINT is all the engine sends: at a user's Ctrl-C, and at the end of every run, five seconds before SIGKILL. So an
+// idle process must end at once, or each `up` waits those five seconds.
+process.on('SIGINT', () => {
+  interrupted.abort(new ProviderError('ABORTED', 'Stopped; the host keeps its former state'))
+  exitWhenIdle()
+})
+
+function exitWhenIdle(): void {
+  // The answer of the last operation still has to leave this process.
+  if (running === 0 && signal.aborted) setImmediate(() => process.exit(0))
+}
+
+/**
+ * Runs a handler of the provider. The dynamic provider prints an error's `stack`; users need its message, so that is
+ * all it keeps unless PGOCI_DEBUG is set.
+ */
+export function operation<A extends unknown[], R>(handler: (...args: A) => Promise<R>): (...args: A) => Promise<R> {
+  return async (...args) => {
+    running += 1
+    try {
+      return await handler(...args)
+    } catch (error) {
+      if (error instanceof Error && !process.env['PGOCI_DEBUG']) error.stack = messageOf(error)
+      throw error
+    } finally {
+      running -= 1
+      exitWhenIdle()
+    }
+  }
+}
