@@ -7,12 +7,12 @@ import { type DistributionInputs, distributionInputs } from './inputs.ts'
 import type { Inputs, Kind, Pinned } from './kind.ts'
 import { imageRequest, libraryPath } from './session.ts'
 
-const read = (inputs: Inputs & Pinned) =>
-  loadDistribution(imageRequest(inputs.image, inputs.digest, inputs.platform), inputs.root)
+const read = (inputs: Inputs & Pinned) => loadDistribution(imageRequest(inputs.image, inputs.platform), inputs.root)
 
 export const distributionKind: Kind = {
   schema: distributionInputs,
   facts: ['postgresVersion', 'postgresMajor', 'mode', 'layout', 'serverDirectory'],
+  basis: ['platform', 'root'],
   nameOf: () => distributionName,
   prove: async (inputs) => {
     const { facts } = await read(inputs)

@@ -45,9 +45,9 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
     }),
 
     update: operation(async (_id: string, olds: Values, news: Values) => {
-      const token = String(olds['__token'])
-      if (!concernsHost(olds, news)) return { outs: outputsOf(kind, news, { ...olds, token }) }
-      return { outs: await put(kind, news, token) }
+      const { treeDigest, __token } = olds
+      if (!concernsHost(olds, news)) return { outs: outputsOf(kind, news, { treeDigest, __token }) }
+      return { outs: await put(kind, news, String(__token)) }
     }),
 
     read: operation(async (id: string, props: Values) => {
@@ -80,8 +80,8 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
 /** Puts the declared image on the host, and says what is there now. */
 async function put(kind: Kind, inputs: Values, token: string): Promise<Values> {
   const parsed = kind.schema.parse(inputs) as Inputs
-  const pinned = { ...parsed, digest: String(inputs['digest']), platform: String(inputs['platform']) }
-  const loaded = await kind.load(pinned)
+  const { reference, digest, platform } = inputs as Values & Pinned
+  const loaded = await kind.load({ ...parsed, reference, digest, platform })
   await commit(parsed, {
     do: 'put',
     loaded,
@@ -89,39 +89,31 @@ async function put(kind: Kind, inputs: Values, token: string): Promise<Values> {
       name: kind.nameOf(inputs),
       token,
       stack: parsed.__stack,
-      reference: parsed.image,
+      reference,
       image: loaded.image,
       digest: loaded.digest,
       platform: loaded.platform,
       ...(loaded.major === undefined ? {} : { major: loaded.major }),
     },
   })
-  return outputsOf(kind, inputs, { image: loaded.image, treeDigest: loaded.treeDigest, token })
+  return outputsOf(kind, inputs, { treeDigest: loaded.treeDigest, __token: token })
 }
 
-/** Outputs repeat all inputs, because diff gets outputs; only `image` becomes the pinned name. */
-function outputsOf(kind: Kind, inputs: Values, installed: Values & { readonly token: string }): Values {
-  return toState({
-    ...inputs,
-    ...kind.outputs(inputs as Values & Pinned),
-    image: installed['image'],
-    reference: inputs['image'],
-    treeDigest: installed['treeDigest'],
-    __token: installed.token,
-  })
+/** Outputs repeat all inputs, because diff gets outputs. */
+function outputsOf(kind: Kind, inputs: Values, installed: { treeDigest: unknown; __token: unknown }): Values {
+  return toState({ ...inputs, ...kind.outputs(inputs as Values & Pinned), ...installed })
 }
 
 /** The inputs that led to these outputs. */
 function inputsOf(kind: Kind, outs: Values): Values {
-  const added = Object.keys(kind.outputs(outs as Values & Pinned))
-  const own = Object.entries(outs).filter(([key]) => ![...added, 'reference', 'treeDigest', '__token'].includes(key))
-  return { ...Object.fromEntries(own), image: outs['reference'] }
+  const added = [...Object.keys(kind.outputs(outs as Values & Pinned)), 'treeDigest', '__token']
+  return Object.fromEntries(Object.entries(outs).filter(([key]) => !added.includes(key)))
 }
 
 /** A changed connection, or the distribution's new digest, changes nothing that the host has of this resource. */
 function concernsHost(olds: Values, news: Values): boolean {
-  const isSame = ['digest', 'platform', '__stack', 'name'].every((key) => olds[key] === news[key])
-  return !isSame || olds['reference'] !== news['image'] || olds['drift'] !== undefined
+  const isSame = ['reference', 'image', 'platform', '__stack'].every((key) => olds[key] === news[key])
+  return !isSame || olds['drift'] !== undefined
 }
 
 function blamed(error: ProviderError): string {

@@ -1,3 +1,5 @@
+import { parseDigest } from '../model/digest.ts'
+import { formatPinned, parseReference } from '../model/reference.ts'
 import type { Inputs, Kind, Pinned, Values } from './kind.ts'
 import { platformOfHost, resolve } from './session.ts'
 
@@ -6,17 +8,15 @@ import { platformOfHost, resolve } from './session.ts'
  * changes, and however the host looks, it stays. What is pinned and proven already asks neither registry nor host.
  */
 export async function pin(kind: Kind, olds: Values, inputs: Inputs): Promise<Values> {
+  const reference = parseReference(inputs.image)
   const isPinned =
-    olds['image'] === inputs.image && olds['repin'] === inputs.repin && typeof olds['digest'] === 'string'
+    olds['reference'] === inputs.image && olds['repin'] === inputs.repin && typeof olds['digest'] === 'string'
   const platform = inputs.platform ?? knownPlatform(olds, inputs) ?? (await platformOfHost(inputs))
-  const digest = isPinned ? String(olds['digest']) : await resolve(inputs.image)
-  const pinned = { ...inputs, digest, platform } as Inputs & Pinned & Values
+  const digest = isPinned ? parseDigest(String(olds['digest'])) : await resolve(reference)
+  const image = formatPinned(reference, digest)
+  const pinned: Inputs & Pinned & Values = { ...inputs, reference: inputs.image, image, digest, platform }
   const isProven =
-    isPinned &&
-    olds['platform'] === platform &&
-    olds['postgresMajor'] ===
-      (kind.facts.includes('postgresMajor') ? olds['postgresMajor'] : pinned['postgresMajor']) &&
-    kind.facts.every((fact) => fact in olds)
+    isPinned && kind.basis.every((key) => olds[key] === pinned[key]) && kind.facts.every((fact) => fact in olds)
   const facts = isProven ? Object.fromEntries(kind.facts.map((fact) => [fact, olds[fact]])) : await kind.prove(pinned)
   return { ...pinned, ...facts }
 }

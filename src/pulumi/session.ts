@@ -8,11 +8,11 @@ import type { ImageRequest } from '../engine/image.ts'
 import { connectionPool } from '../engine/pool.ts'
 import { distributionName } from '../engine/record.ts'
 import { type Probe, probe, type StoreTarget } from '../host/store.ts'
-import { parseDigest } from '../model/digest.ts'
+import { type Digest, parseDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
 import { formatPlatform, platformOfMachine } from '../model/platform.ts'
 import { quote } from '../model/quote.ts'
-import { parseReference } from '../model/reference.ts'
+import { parseReference, type Reference } from '../model/reference.ts'
 import { openCache } from '../oci/cache.ts'
 import { openSource } from '../oci/open.ts'
 import { systemdUnit } from '../postgres/unit.ts'
@@ -28,12 +28,13 @@ const cache = openCache()
 const pool = connectionPool()
 const who = `${userInfo().username}@${hostname()}`
 
-export function imageRequest(image: string, digest: string, platform: string): ImageRequest {
+/** @param image pinned, as `name@sha256:…` */
+export function imageRequest(image: string, platform: string): ImageRequest {
   const reference = parseReference(image)
   return {
     source: openSource(reference, registries()),
     reference,
-    digest: parseDigest(digest),
+    digest: parseDigest(reference.digest ?? ''),
     platform,
     cache,
     signal,
@@ -41,8 +42,7 @@ export function imageRequest(image: string, digest: string, platform: string): I
 }
 
 /** The digest a reference means now. */
-export async function resolve(image: string): Promise<string> {
-  const reference = parseReference(image)
+export async function resolve(reference: Reference): Promise<Digest> {
   if (reference.digest !== undefined) return reference.digest
   return (await openSource(reference, registries()).resolve(reference.tag, { signal })).digest
 }
@@ -82,7 +82,7 @@ async function commitTogether(place: Place, changes: readonly Change[]): Promise
   observations.delete(keyOf(place))
   await converge(await targetOf(place), changes, {
     load: async (member) => {
-      const request = imageRequest(member.image, member.digest, member.platform)
+      const request = imageRequest(member.image, member.platform)
       const isDistribution = member.name === distributionName
       return isDistribution
         ? (await loadDistribution(request, place.root)).member

@@ -93,16 +93,21 @@ function embeddedPostgres(): string {
   return join(import.meta.dirname, '../../node_modules', name, 'native')
 }
 
-const contrib = ['hstore', 'pg_trgm', 'cube', 'earthdistance']
+// What a Postgres without contrib has: PL/pgSQL, replication, encodings, text search. All else is contrib's.
+const core = [
+  /^lib\/postgresql\/(?:plpgsql|dict_snowball|libpqwalreceiver|pgoutput|(?:utf8|euc|latin|cyrillic)\w*)\.so$/,
+  /^share\/postgresql\/extension\/plpgsql[^/]*$/,
+]
+const modules = /^(?:lib\/postgresql\/[^/]+\.so|share\/postgresql\/extension\/[^/]+)$/
 
-/** The distribution without the contrib modules that become extensions of their own, and without headers. */
+/** The distribution without contrib modules, and without headers. */
 export function distributionFiles(): Map<string, Uint8Array | { link: string }> {
   const native = embeddedPostgres()
   const files = new Map<string, Uint8Array | { link: string }>()
   for (const path of walk(native)) {
     if (path === 'pg-symlinks.json' || path.endsWith('.a') || path.includes('/pgxs/') || path.includes('/pkgconfig/'))
       continue
-    if (contrib.some((name) => isPartOf(path, name))) continue
+    if (modules.test(path) && !core.some((one) => one.test(path))) continue
     const full = join(native, path)
     files.set(path, lstatSync(full).isSymbolicLink() ? { link: readlinkSync(full) } : readFileSync(full))
   }
