@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Digest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
-import type { Entry } from '../model/tree.ts'
+import { type Entry, nameOf } from '../model/tree.ts'
 import { parseControl } from '../postgres/control.ts'
 import { extensionName, placeExtension } from '../postgres/extension.ts'
 import { readMagic } from '../postgres/magic.ts'
@@ -20,6 +20,12 @@ export type ExtensionFacts = z.infer<typeof factsSchema>
 /** Reads and places an extension image. */
 export async function loadExtension(request: ImageRequest): Promise<{ member: LoadedMember; facts: ExtensionFacts }> {
   const flat = await readFlatImage(request, 'refuse')
+  if ([...flat.tree.keys()].some((path) => nameOf(path) === 'postgres.bki')) {
+    throw new ProviderError(
+      'NOT_POSTGRES',
+      `Cannot use ${flat.pinned} as an extension: it is a whole Postgres, which goes into new Distribution(…)`,
+    )
+  }
   const placed = new Map(placeExtension(flat.tree, flat.pinned).map(({ path, entry }) => [path, entry]))
   const facts = await flat.derived('extension-v1', factsSchema, () => factsOf(flat, placed))
   return { member: placeMember(flat, placed, { digest: request.digest, major: facts.major }), facts }

@@ -72,7 +72,13 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
 
     delete: operation(async (_id: string, props: Values) => {
       const place = schema.parse(inputsOf(kind, props)) as Inputs
-      await commit(place, { do: 'delete', name: nameOf(props), token: String(props['__token']) })
+      try {
+        await commit(place, { do: 'delete', name: nameOf(props), token: String(props['__token']) })
+      } catch (error) {
+        if (!(error instanceof ProviderError) || error.code !== 'HOST_UNREACHABLE') throw error
+        const hint = 'if the host is gone for good, take it out of the state with pulumi state delete'
+        throw new ProviderError(error.code, `${error.message}; ${hint}`, { cause: error })
+      }
     }),
   }
 }

@@ -6,8 +6,7 @@ const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, 'must be 1 to
 const storeRoot = z
   .string()
   .max(255)
-  .regex(/^(?:\/[A-Za-z0-9_.-]+)+$/, 'must be an absolute path of plain names')
-  .refine((path) => !/\/\.\.?(?:\/|$)/.test(path), 'must not hold "." or ".."')
+  .regex(/^(?:\/(?!\.\.?(?:\/|$))[A-Za-z0-9_.-]+)+$/, 'must be an absolute path of plain names, without "." and ".."')
 
 const shared = {
   connection: connectionSchema,

@@ -1,0 +1,219 @@
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { distribution, extension } from '../src/provider.ts'
+import { distributionFiles, extensionFiles, writeLayout } from './support/postgres-images.ts'
+import { startSshd, type TestSshd } from './support/sshd.ts'
+
+type Values = Record<string, unknown>
+
+const folder = mkdtempSync(join(tmpdir(), 'pgoci-messages-'))
+const layout = join(folder, 'images')
+const messages: string[] = []
+let sshd: TestSshd
+let connection: Values
+const closing: TestSshd[] = []
+
+beforeAll(async () => {
+  process.env['PGOCI_CACHE'] = join(folder, 'cache')
+  sshd = await startSshd()
+  connection = connectionTo(sshd)
+  const hstore = extensionFiles('hstore')
+  await writeLayout(layout, [
+    { tag: 'pg18', files: distributionFiles() },
+    { tag: 'hstore', files: hstore },
+    { tag: 'hstore-pg17', files: new Map([...hstore].map(([path, bytes]) => [path, forPostgres17(path, bytes)])) },
+    { tag: 'arm64', files: hstore, platform: { os: 'linux', architecture: otherArchitecture } },
+    { tag: 'readme', files: new Map([['README', Buffer.from('hello')]]) },
+    { tag: 'damaged', files: new Map([['lib/postgresql/damaged.so', Buffer.alloc(9000, 7)]]) },
+  ])
+})
+
+afterAll(async () => {
+  for (const one of [sshd, ...closing]) await one.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const otherArchitecture = process.arch === 'arm64' ? 'amd64' : 'arm64'
+
+/** Each case is a user's mistake or a host's trouble, and how the provider meets it. */
+const cases: [string, () => Promise<string>][] = [
+  ['unknown host key', () => checkFailure({ connection: { ...connection, hostKey: undefined } })],
+  ['changed host key', () => checkFailure({ connection: { ...connection, hostKey: 'ssh-ed25519 AAAA' } })],
+  ['refused login', () => checkFailure({ connection: { ...connection, password: 'wrong' } })],
+  ['unreachable host', () => checkFailure({ connection: { ...connection, port: 1 } })],
+  ['bad reference', () => checkFailure({ image: 'docker.io/Postgres:17' })],
+  ['reference with a scheme', () => checkFailure({ image: 'https://registry.example.com/postgres:17' })],
+  ['bad digest', () => checkFailure({ image: 'registry.example.com/postgres@sha256:1234' })],
+  ['missing layout', () => checkFailure({ image: `oci:${folder}/nowhere:pg18` })],
+  ['missing tag', () => checkFailure({ image: `oci:${layout}:pg19` })],
+  ['unreachable registry', () => checkFailure({ image: '127.0.0.1:1/postgres:17' })],
+  ['wrong platform', () => checkFailure({ image: `oci:${layout}:arm64` }, extension)],
+  ['image that is no Postgres', () => checkFailure({ image: `oci:${layout}:readme` })],
+  ['image that is no extension', () => checkFailure({ image: `oci:${layout}:readme` }, extension)],
+  ['distribution as an extension', () => checkFailure({ image: `oci:${layout}:pg18` }, extension)],
+  ['extension as a distribution', () => checkFailure({ image: `oci:${layout}:hstore` })],
+  ['extension for another major', () => checkFailure({ image: `oci:${layout}:hstore-pg17` }, extension)],
+  ['damaged blob', () => damagedBlob()],
+  ['store root that is no plain path', () => checkFailure({ root: '/var/lib/../lib/x y' })],
+  ['unknown connection argument', () => checkFailure({ connection: { ...connection, hots: 'x' } })],
+  ['malformed registry settings', () => malformedRegistries()],
+  ['no sudo on the host', () => onHost({ lacks: ['sudo'] }, { sudo: true })],
+  ['missing tools on the host', () => onHost({ lacks: ['flock', 'sha256sum'] })],
+  ['full disk', () => fullDisk()],
+  ['folder of another program', () => foreignFolder()],
+  ['instance of another stack', () => otherStack()],
+  ['Postgres removed before its extension', () => removedTooEarly()],
+  ['host that is gone at destroy', () => goneAtDestroy()],
+]
+
+test.each(cases)('%s', async (title, run) => {
+  const message = scrub(await run())
+  messages.push(`## ${title}\n${message}\n`)
+  expect(message.split('\n').length, message).toBeLessThanOrEqual(2)
+  expect(message, 'no stack trace').not.toMatch(/\n\s+at /)
+})
+
+test('all messages are in one file that reads well', async () => {
+  const text = `# What users read when something is wrong\n\n${messages.join('\n')}`
+  await expect(text).toMatchFileSnapshot('messages.snap.md')
+})
+
+function connectionTo(server: TestSshd): Values {
+  return { host: '127.0.0.1', port: server.port, user: 'test', password: 'test', hostKey: server.hostKey }
+}
+
+function inputs(changes: Values = {}): Values {
+  const base = { connection, root: join(folder, 'store'), instance: 'main', __stack: 'shop/prod' }
+  return { ...base, name: 'hstore', image: `oci:${layout}:pg18`, postgresMajor: 18, ...changes }
+}
+
+async function checkFailure(changes: Values, resource = distribution): Promise<string> {
+  const { failures = [] } = await checked(inputs(changes), resource)
+  expect(failures).toHaveLength(1)
+  return `${failures[0]?.property}: ${failures[0]?.reason}`
+}
+
+async function checked(values: Values, resource = distribution) {
+  const result = await resource.check?.({}, values)
+  if (result === undefined) throw new TypeError('There is no check')
+  return result
+}
+
+async function messageOf(action: Promise<unknown> | undefined): Promise<string> {
+  const error = await Promise.resolve(action).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  expect(error, 'a failure').toBeInstanceOf(Error)
+  // What the dynamic provider prints.
+  return String((error as Error).stack)
+}
+
+async function install(changes: Values, resource = distribution): Promise<Values> {
+  const { inputs: pinned, failures } = await checked(inputs(changes), resource)
+  expect(failures ?? []).toEqual([])
+  const { id, outs } = await resource.create(pinned)
+  return { id, ...outs }
+}
+
+/** A host whose PATH holds all tools of this machine but some, and perhaps one that lies. */
+async function hostWith(tools: { lacks?: string[]; df?: string }): Promise<Values> {
+  const bin = mkdtempSync(join(folder, 'bin-'))
+  for (const name of new Set(['/usr/bin', '/bin'].flatMap((path) => readdirSync(path)))) {
+    if (!tools.lacks?.includes(name) && !(name === 'df' && tools.df))
+      symlinkSync(join('/usr/bin', name), join(bin, name))
+  }
+  if (tools.df) {
+    writeFileSync(join(bin, 'df'), `#!/bin/sh\n${tools.df}\n`)
+    chmodSync(join(bin, 'df'), 0o755)
+  }
+  const server = await startSshd({ env: { ...process.env, PATH: bin } })
+  closing.push(server)
+  return connectionTo(server)
+}
+
+async function onHost(tools: { lacks: string[] }, more: Values = {}): Promise<string> {
+  return checkFailure({ connection: { ...(await hostWith(tools)), ...more } })
+}
+
+async function fullDisk(): Promise<string> {
+  const df =
+    'echo Filesystem 1024-blocks Used Available Capacity Mounted; echo /dev/sda 40000000 38990000 1010000 98% /'
+  const { inputs: pinned } = await checked(inputs({ connection: await hostWith({ df }), root: join(folder, 'full') }))
+  return messageOf(distribution.create(pinned))
+}
+
+async function foreignFolder(): Promise<string> {
+  const root = mkdtempSync(join(folder, 'foreign-'))
+  writeFileSync(join(root, 'important'), '')
+  const { inputs: pinned } = await checked(inputs({ root, platform: `linux/${thisArchitecture}` }))
+  return messageOf(distribution.create(pinned))
+}
+
+async function otherStack(): Promise<string> {
+  const root = join(folder, 'shared')
+  await install({ root })
+  const { inputs: pinned } = await checked(inputs({ root, __stack: 'blog/prod' }))
+  return messageOf(distribution.create(pinned))
+}
+
+async function removedTooEarly(): Promise<string> {
+  const root = join(folder, 'early')
+  const { id, ...postgres } = await install({ root })
+  await install({ root, image: `oci:${layout}:hstore` }, extension)
+  return messageOf(distribution.delete?.(String(id), postgres))
+}
+
+async function goneAtDestroy(): Promise<string> {
+  const server = await startSshd()
+  const { id, ...postgres } = await install({ connection: connectionTo(server), root: join(folder, 'gone') })
+  await server.close()
+  return messageOf(distribution.delete?.(String(id), postgres))
+}
+
+async function damagedBlob(): Promise<string> {
+  const index = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8'))
+  const blobOf = (digest: string) => join(layout, 'blobs/sha256', digest.slice('sha256:'.length))
+  const tagged = (one: { annotations: Record<string, string> }) => Object.values(one.annotations).includes('damaged')
+  const manifest = JSON.parse(readFileSync(blobOf(index.manifests.find(tagged).digest), 'utf8'))
+  const blob = blobOf(manifest.layers[0].digest)
+  const bytes = readFileSync(blob)
+  bytes[40] = (bytes[40] ?? 0) ^ 1
+  writeFileSync(blob, bytes)
+  return checkFailure({ image: `oci:${layout}:damaged` }, extension)
+}
+
+async function malformedRegistries(): Promise<string> {
+  const config = { get: () => '{"registry.example.com": {"insecur": true}}', require: () => '' }
+  await distribution.configure?.({ config: config as never })
+  const message = await checkFailure({ image: 'registry.example.com/postgres:18' })
+  await distribution.configure?.({ config: { ...config, get: () => '{}' } as never })
+  return message
+}
+
+const thisArchitecture = process.arch === 'arm64' ? 'arm64' : 'amd64'
+
+/** The magic block of a module, as Postgres 17 writes it (fmgr.h: length, version, three limits). */
+function forPostgres17(path: string, bytes: Uint8Array): Uint8Array {
+  if (!path.endsWith('.so')) return bytes
+  const copy = Buffer.from(bytes)
+  const at = copy.indexOf(Buffer.from([100, 0, 0, 0, 32, 0, 0, 0, 64, 0, 0, 0])) - 4
+  expect(copy.readInt32LE(at)).toBe(1800)
+  copy.writeInt32LE(1700, at)
+  return copy
+}
+
+/** Takes out what differs from run to run. */
+function scrub(text: string): string {
+  return text
+    .replaceAll(folder, '/tmp')
+    .replace(/(ssh-\w+|SHA256:?) [A-Za-z0-9+/=]{20,}/g, '$1 AAAA…')
+    .replace(/127\.0\.0\.1:\d{4,5}/g, 'db1.example.com')
+    .replaceAll('127.0.0.1', 'db1.example.com')
+    .replace(/sha256:([0-9a-f]{6})[0-9a-f]{58}/g, 'sha256:$1…')
+    .replace(/bin-\w+|foreign-\w+/g, (name) => name.slice(0, name.indexOf('-')))
+    .replaceAll(otherArchitecture, 'ARCH-OF-IMAGE')
+    .replaceAll(thisArchitecture, 'ARCH-OF-HOST')
+}
