@@ -39,7 +39,7 @@ try {
   await stack.init({
     host: '127.0.0.1',
     port: String(sshd.port),
-    user: 'test',
+    user: 'deploy',
     password: { secret: 'test' },
     hostKey: sshd.hostKey,
     root: store,

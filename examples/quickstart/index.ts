@@ -24,3 +24,4 @@ for (const [name, image] of Object.entries(config.requireObject<Record<string, s
 export const binDirectory = pg.binDirectory
 export const postgresVersion = pg.postgresVersion
 export const image = pg.image
+export const libraryPath = pg.libraryPath

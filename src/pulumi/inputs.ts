@@ -27,7 +27,6 @@ export const extensionInputs = z.object({
   name,
   /** What its distribution is, as that one's check found it. */
   distributionDigest: z.string().optional(),
-  distributionImage: z.string().optional(),
   postgresMajor: z.number().optional(),
 })
 

@@ -19,8 +19,8 @@ function exitWhenIdle(): void {
 }
 
 /**
- * Runs a handler of the provider. The dynamic provider prints an error's `stack`; users need its message, so that is
- * all it keeps unless PGOCI_DEBUG is set.
+ * Runs a handler of the provider. The dynamic provider prints `${error}: ${error.stack}`; users need the message, and
+ * once, so the stack is kept only if PGOCI_DEBUG is set.
  */
 export function operation<A extends unknown[], R>(handler: (...args: A) => Promise<R>): (...args: A) => Promise<R> {
   return async (...args) => {
@@ -28,7 +28,10 @@ export function operation<A extends unknown[], R>(handler: (...args: A) => Promi
     try {
       return await handler(...args)
     } catch (error) {
-      if (error instanceof Error && !process.env['PGOCI_DEBUG']) error.stack = messageOf(error)
+      if (error instanceof Error && !process.env['PGOCI_DEBUG']) {
+        error.stack = messageOf(error)
+        error.toString = () => 'pulumi-postgres-oci'
+      }
       throw error
     } finally {
       running -= 1

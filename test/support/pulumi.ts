@@ -15,17 +15,23 @@ export class TestStack {
   readonly folder: string = mkdtempSync(join(tmpdir(), 'pgoci-stack-'))
   readonly env: NodeJS.ProcessEnv
 
-  constructor(program: string, settings: { env?: NodeJS.ProcessEnv } = {}) {
+  /**
+   * @param settings.main the program's file, which says how Node runs it
+   * @param settings.typescript Pulumi's own way to run TypeScript (ts-node); otherwise Node does it
+   */
+  constructor(program: string, settings: { env?: NodeJS.ProcessEnv; main?: string; typescript?: boolean } = {}) {
+    const { main = 'index.ts', typescript = false } = settings
     mkdirSync(join(this.folder, 'node_modules'))
     mkdirSync(join(this.folder, 'backend'))
     symlinkSync(repository, join(this.folder, 'node_modules', 'pulumi-postgres-oci'))
     symlinkSync(join(repository, 'node_modules', '@pulumi'), join(this.folder, 'node_modules', '@pulumi'))
-    writeFileSync(join(this.folder, 'package.json'), '{ "type": "module" }')
+    const type = typescript || main.endsWith('.cjs') ? 'commonjs' : 'module'
+    writeFileSync(join(this.folder, 'package.json'), JSON.stringify({ type }))
     writeFileSync(
       join(this.folder, 'Pulumi.yaml'),
-      'name: story\nmain: index.ts\nruntime: { name: nodejs, options: { typescript: false } }\n',
+      `name: story\nmain: ${main}\nruntime: { name: nodejs, options: { typescript: ${typescript} } }\n`,
     )
-    writeFileSync(join(this.folder, 'index.ts'), program)
+    writeFileSync(join(this.folder, main), program)
     this.env = {
       ...process.env,
       PULUMI_BACKEND_URL: `file://${join(this.folder, 'backend')}`,

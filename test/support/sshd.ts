@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process'
-import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import ssh2 from 'ssh2'
 
 export interface TestSshd {
   readonly port: number
-  /** `ssh-rsa AAAA…`: what a connection needs as hostKey. */
+  /** `ssh-ed25519 AAAA…`: what a connection needs as hostKey. */
   readonly hostKey: string
+  readonly privateKey: string
   /** Commands that were run, for counting. */
   readonly commands: string[]
   /** Ends every connection at once, as a network does. */
@@ -15,14 +15,17 @@ export interface TestSshd {
   close(): Promise<void>
 }
 
-/** A real SSH server in this process, on loopback: each command runs in `sh`, as this user. User `test`, password `test`. */
-export async function startSshd(options: { shell?: string[]; env?: NodeJS.ProcessEnv } = {}): Promise<TestSshd> {
+/**
+ * A real SSH server in this process, on loopback: each command runs in `sh`, as this user. It takes any user with the
+ * password `test`.
+ *
+ * @param options.former a closed server whose port and key this one takes over
+ */
+export async function startSshd(
+  options: { shell?: string[]; env?: NodeJS.ProcessEnv; former?: TestSshd } = {},
+): Promise<TestSshd> {
   const [shell = 'sh', ...words] = options.shell ?? ['sh']
-  const { privateKey } = generateKeyPairSync('rsa', {
-    modulusLength: 2048,
-    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
-    publicKeyEncoding: { type: 'pkcs1', format: 'pem' },
-  })
+  const privateKey = options.former?.privateKey ?? ssh2.utils.generateKeyPairSync('ed25519').private
   const key = ssh2.utils.parseKey(privateKey)
   if (key instanceof Error) throw key
   const commands: string[] = []
@@ -32,7 +35,7 @@ export async function startSshd(options: { shell?: string[]; env?: NodeJS.Proces
     client.on('error', () => {})
     client.on('close', () => clients.delete(client))
     client.on('authentication', (context) => {
-      if (context.method === 'password' && context.username === 'test' && context.password === 'test') context.accept()
+      if (context.method === 'password' && context.password === 'test') context.accept()
       else context.reject(['password'])
     })
     client.on('session', (accept) => {
@@ -52,13 +55,14 @@ export async function startSshd(options: { shell?: string[]; env?: NodeJS.Proces
       })
     })
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(options.former?.port ?? 0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const line = Array.isArray(key) ? key[0] : key
   return {
     port,
-    hostKey: `ssh-rsa ${line.getPublicSSH().toString('base64')}`,
+    privateKey,
+    hostKey: `ssh-ed25519 ${line.getPublicSSH().toString('base64')}`,
     commands,
     cut: () => {
       for (const client of clients) client.end()
