@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { z } from 'zod'
+import { Budget } from '../layer/budget.ts'
 import { layerContents } from '../layer/contents.ts'
 import { decompress } from '../layer/decompress.ts'
 import type { LayerEntry } from '../layer/entry.ts'
@@ -171,17 +172,14 @@ async function readFlat(options: LoadOptions, special: 'refuse' | 'strip'): Prom
     return { image, tree, places: new Map(known.places.map(([digest, layer, path]) => [digest, { layer, path }])) }
   }
   const layers: LayerEntry[][] = []
+  const budget = new Budget()
   for (const layer of image.layers) {
     const path = await cache.blob(source, layer, signal)
-    layers.push(
-      await readLayer(decompress(createReadStream(path, { highWaterMark: 1024 * 1024 })), {
-        diffId: layer.diffId,
-        special,
-        ...signal,
-      }),
-    )
+    const name = `layer ${layers.length + 1} of ${formatPinned(options.reference, options.digest)}`
+    const tar = decompress(createReadStream(path, { highWaterMark: 1024 * 1024 }), { name })
+    layers.push(await readLayer(tar, { diffId: layer.diffId, special, budget, name, ...signal }))
   }
-  const tree = flatten(layers)
+  const tree = flatten(layers, { special })
   const used = new Set([...tree.values()].flatMap((entry) => (entry.kind === 'file' ? [entry.digest] : [])))
   const places = new Map<Digest, { layer: number; path: string }>()
   layers.forEach((entries, layer) => {
@@ -218,10 +216,9 @@ async function* contentsOf(flat: Flat, options: LoadOptions, wanted: ReadonlySet
     const paths = byLayer.get(index)
     if (paths === undefined) continue
     const path = await options.cache.blob(options.source, layer, options.signal ? { signal: options.signal } : {})
-    const tar = decompress(createReadStream(path, { highWaterMark: 1024 * 1024 }))
-    for await (const { path: found, size, content } of layerContents(tar, new Set(paths.keys()))) {
-      yield { digest: paths.get(found) as Digest, size, content }
-    }
+    const name = `layer ${index + 1} of ${formatPinned(options.reference, options.digest)}`
+    const tar = decompress(createReadStream(path, { highWaterMark: 1024 * 1024 }), { name })
+    yield* layerContents(tar, paths, { name })
   }
 }
 
