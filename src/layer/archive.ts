@@ -82,9 +82,11 @@ function complete(header: Plain, pending: Pending, name: LayerName): Omit<Member
   const size = pax.size ?? header.size
   if (longName !== undefined && path !== longName) throw refuseEntry(name, path, 'has two different names')
   if (longLink !== undefined && target !== longLink) throw refuseEntry(name, path, 'has two different targets')
+  // The format of 1979 had no directories; a slash at the end, of the whole name, says that it is one.
+  const kind = header.kind === 'file' && path.endsWith('/') ? 'directory' : header.kind
   // Some readers skip such content, others take it for the next header.
-  if (header.kind !== 'file' && size > 0) throw refuseEntry(name, path, 'is no file and has content')
-  return { kind: header.kind, path, target, mode: header.mode, size, capability: pax.capability === true }
+  if (kind !== 'file' && size > 0) throw refuseEntry(name, path, 'is no file and has content')
+  return { kind, path, target, mode: header.mode, size, capability: pax.capability === true }
 }
 
 /** `undefined` at the end: two blocks of zeros, or, as umoci writes it, just no more bytes. */

@@ -67,8 +67,6 @@ export function decodeHeader(block: Buffer): Header {
   const mode = decodeNumber(block.subarray(100, 108), 'mode')
   const size = decodeNumber(block.subarray(124, 136), 'size')
   const target = decodeText(cString(block.subarray(157, 257)))
-  // The format of 1979 had no directories; a slash at the end says that it is one.
-  if (kind === 'file' && letter !== '7' && path.endsWith('/')) return { kind: 'directory', path, target, mode, size }
   return { kind, path, target, mode, size }
 }
 
@@ -112,7 +110,6 @@ function decodeNumber(field: Buffer, what: string): number {
 
 /** Spaces and NULs may stand on both sides; an empty field is 0. */
 function octal(field: Buffer): number | undefined {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL is what ends these fields
   const digits = /^[\0 ]*([0-7]*)(?:[\0 ]|$)/.exec(field.toString('latin1'))?.[1]
   return digits === undefined ? undefined : Number.parseInt(digits || '0', 8)
 }

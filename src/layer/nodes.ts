@@ -51,34 +51,38 @@ export class Walker {
   #walk(parts: readonly string[], layer: number | undefined): Directory | undefined {
     const open = parts.toReversed()
     let way: Directory[] = [this.root]
+    // Below the last directory that is there. `x/../a` is `a` also when there is no x, as for SecureJoin.
+    let missing: string[] = []
     let links = 0
     for (let part = open.pop(); part !== undefined; part = open.pop()) {
       this.#steps += 1
       if (this.#steps > maxSteps) throw exceeded('its links lead through too many directories')
       if (part === '' || part === '.') continue
       if (part === '..') {
-        if (way.length > 1) way.pop()
+        if (missing.pop() === undefined && way.length > 1) way.pop()
         continue
       }
-      const here = way.at(-1) as Directory
-      const child = here.children.get(part) ?? this.#makeIn(here, part, layer)
-      if (child === undefined) return undefined
-      if (child.kind === 'directory') {
-        if (way.length > maxDepth) throw exceeded(`links make it more than ${maxDepth} levels deep`)
-        way.push(child)
-        continue
+      if (way.length + missing.length > maxDepth) throw exceeded(`links make it more than ${maxDepth} levels deep`)
+      const child = missing.length > 0 ? undefined : way.at(-1)?.children.get(part)
+      if (child === undefined) missing.push(part)
+      else if (child.kind === 'directory') way.push(child)
+      else {
+        links += 1
+        if (child.entry.kind !== 'link' || links > maxLinks) return undefined
+        if (child.entry.target.startsWith('/')) {
+          way = [this.root]
+          missing = []
+        }
+        open.push(...child.entry.target.split('/').toReversed())
       }
-      links += 1
-      if (child.entry.kind !== 'link' || links > maxLinks) return undefined
-      if (child.entry.target.startsWith('/')) way = [this.root]
-      open.push(...child.entry.target.split('/').toReversed())
     }
-    if (layer !== undefined) for (const directory of way) directory.layer = layer
+    if (layer === undefined) return missing.length > 0 ? undefined : way.at(-1)
+    for (const name of missing) way.push(this.#makeIn(way.at(-1) as Directory, name, layer))
+    for (const directory of way) directory.layer = layer
     return way.at(-1)
   }
 
-  #makeIn(directory: Directory, name: string, layer: number | undefined): Directory | undefined {
-    if (layer === undefined) return undefined
+  #makeIn(directory: Directory, name: string, layer: number): Directory {
     this.#made += 1
     if (this.#made > maxMade) throw exceeded(`it has more than ${maxMade} directories that no entry names`)
     const made = newDirectory(layer)
