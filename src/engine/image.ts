@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { z } from 'zod'
+import { Budget } from '../layer/budget.ts'
 import { layerContents } from '../layer/contents.ts'
 import { decompress } from '../layer/decompress.ts'
 import type { LayerEntry } from '../layer/entry.ts'
@@ -83,11 +84,13 @@ export async function readFlatImage(request: ImageRequest, special: 'refuse' | '
 async function flattenImage(image: Image, request: ImageRequest, special: 'refuse' | 'strip') {
   const signal = request.signal ? { signal: request.signal } : {}
   const layers: LayerEntry[][] = []
-  for (const layer of image.layers) {
-    const path = await request.cache.blob(request.source, layer, signal)
-    layers.push(await readLayer(openLayer(path), { diffId: layer.diffId, special, ...signal }))
+  const budget = new Budget()
+  for (const [index, layer] of image.layers.entries()) {
+    const name = layerName(request, index)
+    const tar = openLayer(await request.cache.blob(request.source, layer, signal), name)
+    layers.push(await readLayer(tar, { diffId: layer.diffId, special, budget, name, ...signal }))
   }
-  const tree = flatten(layers)
+  const tree = flatten(layers, { special })
   const used = new Set([...tree.values()].flatMap((entry) => (entry.kind === 'file' ? [entry.digest] : [])))
   const places = new Map<Digest, { layer: number; path: string }>()
   layers.forEach((entries, layer) => {
@@ -112,8 +115,12 @@ function thaw(value: string, size: number, executable: boolean): Entry {
   return value === 'd' ? { kind: 'directory' } : { kind: 'link', target: value.slice(1) }
 }
 
-function openLayer(path: string) {
-  return decompress(createReadStream(path, { highWaterMark: 1024 * 1024 }))
+function openLayer(path: string, name: string) {
+  return decompress(createReadStream(path, { highWaterMark: 1024 * 1024 }), { name })
+}
+
+function layerName({ reference, digest }: ImageRequest, index: number): string {
+  return `layer ${index + 1} of ${formatPinned(reference, digest)}`
 }
 
 async function* contentsOf(
@@ -132,9 +139,8 @@ async function* contentsOf(
     const paths = byLayer.get(index)
     if (paths === undefined) continue
     const path = await request.cache.blob(request.source, layer, request.signal ? { signal: request.signal } : {})
-    for await (const { path: found, size, content } of layerContents(openLayer(path), new Set(paths.keys()))) {
-      yield { digest: paths.get(found) as Digest, size, content }
-    }
+    const name = layerName(request, index)
+    yield* layerContents(openLayer(path, name), paths, { name })
   }
 }
 
@@ -144,7 +150,7 @@ async function* readWhole(contents: AsyncIterable<Content>): AsyncIterable<{ dig
       throw new ProviderError('LIMIT_EXCEEDED', 'Cannot read the facts of a file larger than 128 MiB')
     }
     const chunks: Buffer[] = []
-    for await (const chunk of content) chunks.push(chunk as Buffer)
+    for await (const chunk of content) chunks.push(chunk)
     yield { digest, bytes: Buffer.concat(chunks) }
   }
 }

@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream'
 import type { Digest } from '../model/digest.ts'
 import { addParents, type Entry, type Tree, treeDigest } from '../model/tree.ts'
 import type { FlatImage } from './image.ts'
@@ -8,7 +7,8 @@ import type { Record } from './record.ts'
 export interface Content {
   readonly digest: Digest
   readonly size: number
-  readonly content: Readable
+  /** To be read before the next file is asked for. */
+  readonly content: AsyncIterable<Buffer>
 }
 
 /** An image, read and placed: what converge needs of it to make it part of an instance. */

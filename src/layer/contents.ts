@@ -1,39 +1,70 @@
-import { Readable } from 'node:stream'
-import { Parser, type ReadEntry } from 'tar'
+import { createHash } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import { type Digest, digestFromHex } from '../model/digest.ts'
+import { messageOf, ProviderError } from '../model/error.ts'
 import { parseTreePath } from '../model/tree.ts'
+import { readArchive } from './archive.ts'
+import { type LayerName, unnamed } from './refuse.ts'
 
 interface Found {
   readonly path: string
+  readonly digest: Digest
   readonly size: number
-  readonly content: Readable
+  /** To be read, or left, before the next file is asked for. Its end is the proof that it has the digest. */
+  readonly content: AsyncIterable<Buffer>
 }
 
 /**
- * The wanted files of a layer that was read and proven before, in the layer's order. Holds the files of one chunk
- * of the layer in memory, and at least one whole file.
+ * The wanted files of a layer that {@link readLayer} has proven before, in the layer's order, with their contents
+ * streaming: memory does not grow with a file, and the layer waits for who reads. Each content is proven once more
+ * on its way, because the blob has lain on a disk meanwhile. `tar` is destroyed in the end.
+ *
+ * @param wanted path in the layer → digest of its content
+ * @throws ProviderError DIGEST_MISMATCH when a content is another one, or missing
  */
-export async function* layerContents(tar: Readable, wanted: ReadonlySet<string>): AsyncIterable<Found> {
-  const ready: Found[] = []
-  const parser = new Parser({
-    onReadEntry: (entry: ReadEntry) => {
-      const path = parseTreePath(entry.path)
-      if (!wanted.has(path)) return entry.resume()
-      const chunks: Buffer[] = []
-      entry.on('data', (chunk: Buffer) => chunks.push(chunk))
-      entry.on('end', () =>
-        ready.push({ path, size: entry.size, content: Readable.from(chunks, { objectMode: false }) }),
-      )
-    },
-  })
+export async function* layerContents(
+  tar: Readable,
+  wanted: ReadonlyMap<string, Digest>,
+  options: { readonly name?: LayerName; readonly signal?: AbortSignal } = {},
+): AsyncIterable<Found> {
+  const { name = unnamed, signal } = options
   let left = wanted.size
-  for await (const chunk of tar as AsyncIterable<Buffer>) {
-    parser.write(chunk)
-    for (const found of ready.splice(0)) {
-      left -= 1
-      yield found
-    }
+  if (left === 0) return void tar.destroy()
+  for await (const { kind, path: text, size, body } of readArchive(tar, name)) {
+    signal?.throwIfAborted()
+    if (kind !== 'file') continue
+    const path = attempt(text, name)
+    const digest = wanted.get(path)
+    if (digest === undefined) continue
+    yield { path, digest, size, content: proven(body, digest, name) }
+    left -= 1
+    // What follows is not wanted, so nothing has to be decompressed any more.
     if (left === 0) return
   }
-  parser.end()
-  yield* ready
+  throw changed(name, `${left} of its files are gone`)
+}
+
+function attempt(text: string, name: LayerName): string {
+  try {
+    return parseTreePath(text)
+  } catch (error) {
+    throw changed(name, `an entry ${messageOf(error)}`)
+  }
+}
+
+async function* proven(body: AsyncIterable<Buffer>, digest: Digest, name: LayerName): AsyncIterable<Buffer> {
+  const hash = createHash('sha256')
+  for await (const bytes of body) {
+    hash.update(bytes)
+    yield bytes
+  }
+  const found = digestFromHex(hash.digest('hex'))
+  if (found !== digest) throw changed(name, `a file has the digest ${found} instead of ${digest}`)
+}
+
+function changed(name: LayerName, how: string): ProviderError {
+  return new ProviderError(
+    'DIGEST_MISMATCH',
+    `Cannot use ${name}: it was proven and is another one now, ${how}; run it again, it is fetched anew`,
+  )
 }

@@ -1,128 +1,119 @@
 import { ProviderError } from '../model/error.ts'
 import { quote } from '../model/quote.ts'
-import { type Entry, parentOf, type Tree } from '../model/tree.ts'
-import type { LayerEntry } from './entry.ts'
-
-type Leaf = Exclude<Entry, { kind: 'directory' }>
-interface Directory {
-  readonly kind: 'directory'
-  readonly children: Map<string, Node>
-  /** Number of the layer that last wrote it; whiteouts hide only what is from below. */
-  layer: number
-}
-type Node = Directory | { readonly kind: 'leaf'; readonly entry: Leaf; readonly layer: number }
+import { type Entry, nameOf, parentOf, parseTreePath, type Tree } from '../model/tree.ts'
+import type { LayerEntry, Special } from './entry.ts'
+import { type Directory, type Leaf, newDirectory, Walker } from './nodes.ts'
 
 /**
- * Applies layers one after another (image-spec, layer.md), without a file system: whiteouts hide only what lower
- * layers brought, hardlinks copy the entry they name, symlinked parents are followed inside the root.
+ * Applies layers one after another (image-spec, layer.md), without a file system: whiteouts hide what lower layers
+ * brought, wherever they stand in their layer; a hardlink is the entry that it names, whatever becomes of that name
+ * later; links on the way to an entry are followed inside the root. Where tools differ, umoci decides.
  *
- * @throws ProviderError LAYER_REFUSED
+ * @param options.special `refuse` also refuses links that climb out of the root through `..`, which the root of a
+ *   whole operating system stops, but an extension's new place does not
+ * @throws ProviderError LAYER_REFUSED, LIMIT_EXCEEDED
  */
-export function flatten(layers: readonly (readonly LayerEntry[])[]): Tree {
-  const root: Directory = { kind: 'directory', children: new Map(), layer: 0 }
+export function flatten(
+  layers: readonly (readonly LayerEntry[])[],
+  options: { readonly special: Special } = { special: 'refuse' },
+): Tree {
+  const walker = new Walker()
   layers.forEach((entries, index) => {
-    const layer = index + 1
-    for (const entry of entries) if (entry.kind === 'whiteout' || entry.kind === 'opaque') hide(root, entry)
-    for (const entry of entries) apply(root, entry, layer)
+    for (const entry of entries) apply(walker, entry, index + 1)
   })
   const tree = new Map<string, Entry>()
-  collect(root, '', tree)
+  collect(walker.root, '', tree)
+  if (options.special === 'refuse') refuseClimbing(tree)
   return tree
 }
 
-// Whiteouts come first wherever they stand in their layer, so they can only meet what is from below.
-function hide(root: Directory, entry: LayerEntry): void {
-  const parts = split(entry.path)
+function apply(walker: Walker, entry: LayerEntry, layer: number): void {
   if (entry.kind === 'opaque') {
-    find(root, parts)?.children.clear()
+    const directory = walker.find(split(entry.path))
+    if (directory !== undefined) prune(directory, layer)
     return
   }
-  const name = parts.pop()
-  if (name !== undefined) find(root, parts)?.children.delete(name)
-}
-
-function apply(root: Directory, entry: LayerEntry, layer: number): void {
-  if (entry.kind === 'whiteout' || entry.kind === 'opaque') return
-  const parent = make(root, split(parentOf(entry.path)), { entry, layer })
-  const name = entry.path.slice(entry.path.lastIndexOf('/') + 1)
+  const name = nameOf(entry.path)
+  if (entry.kind === 'whiteout') {
+    hide(walker.find(split(parentOf(entry.path))), name, layer)
+    return
+  }
+  // Looked up before parents are made: a link never names what comes into being for it.
+  const leaf = entry.kind === 'directory' ? undefined : leafOf(walker, entry, layer)
+  const parent = walker.make(split(parentOf(entry.path)), layer)
+  if (parent === undefined) throw refuse(entry.path, 'lies below something that is no directory')
   const there = parent.children.get(name)
-  if (entry.kind === 'directory') {
-    if (there?.kind === 'directory') there.layer = layer
-    else parent.children.set(name, { kind: 'directory', children: new Map(), layer })
-    return
+  if (leaf === undefined && there?.kind === 'directory') there.layer = layer
+  else if (there?.layer === layer) throw refuse(entry.path, 'is there twice in a layer, by two names')
+  else parent.children.set(name, leaf ?? newDirectory(layer))
+}
+
+function leafOf(
+  walker: Walker,
+  entry: Exclude<LayerEntry, { kind: 'directory' | 'whiteout' | 'opaque' }>,
+  layer: number,
+): Leaf {
+  if (entry.kind === 'link') return { kind: 'leaf', layer, entry: { kind: 'link', target: entry.target } }
+  if (entry.kind === 'file') {
+    const { digest, size, executable } = entry
+    return { kind: 'leaf', layer, entry: { kind: 'file', digest, size, executable } }
   }
-  const leaf = entry.kind === 'hardlink' ? linked(root, entry) : leafOf(entry)
-  parent.children.set(name, { kind: 'leaf', entry: leaf, layer })
+  const node = walker.find(split(parentOf(entry.target)))?.children.get(nameOf(entry.target))
+  if (node?.kind === 'leaf' && entry.target !== entry.path) return { ...node, layer }
+  throw refuse(entry.path, `is a hardlink to ${quote(entry.target)}, which is no file before it`)
 }
 
-function leafOf(entry: Exclude<LayerEntry, { kind: 'directory' | 'hardlink' | 'whiteout' | 'opaque' }>): Leaf {
-  if (entry.kind === 'link') return { kind: 'link', target: entry.target }
-  return { kind: 'file', digest: entry.digest, size: entry.size, executable: entry.executable }
+function hide(directory: Directory | undefined, name: string, layer: number): void {
+  const there = directory?.children.get(name)
+  if (there === undefined) return
+  if (there.layer < layer) directory?.children.delete(name)
+  else if (there.kind === 'directory') prune(there, layer)
 }
 
-function linked(root: Directory, entry: { readonly path: string; readonly target: string }): Leaf {
-  const parts = split(entry.target)
-  const name = parts.pop()
-  const node = name === undefined ? undefined : find(root, parts)?.children.get(name)
-  if (node?.kind !== 'leaf')
-    throw refuse(entry.path, `it is a hardlink to ${quote(entry.target)}, which is no file before it`)
-  return node.entry
+/** Each directory once a layer: many whiteouts of one place must not cost more than one (GHSA-rp3h-jf77-q9p4). */
+function prune(directory: Directory, layer: number): void {
+  if (directory.pruned === layer) return
+  directory.pruned = layer
+  for (const name of [...directory.children.keys()]) hide(directory, name, layer)
 }
 
-function find(root: Directory, parts: readonly string[]): Directory | undefined {
-  return walk(root, parts, undefined)
+function collect(directory: Directory, at: string, tree: Map<string, Entry>): void {
+  for (const [name, node] of directory.children) {
+    const path = at === '' ? name : `${at}/${name}`
+    checkPath(path)
+    tree.set(path, node.kind === 'leaf' ? node.entry : { kind: 'directory' })
+    if (node.kind === 'directory') collect(node, path, tree)
+  }
 }
 
-function make(root: Directory, parts: readonly string[], by: { entry: { path: string }; layer: number }): Directory {
-  const found = walk(root, parts, by.layer)
-  if (found === undefined) throw refuse(by.entry.path, 'one of its parents is no folder')
-  return found
+/** Every name was checked with its entry, but links on the way can have made a longer path. */
+function checkPath(path: string): void {
+  try {
+    parseTreePath(path)
+  } catch (error) {
+    throw refuse(path, (error as Error).message)
+  }
 }
 
-/** Walks folders and links from the root, makes missing folders when a layer is given; links never leave the root. */
-function walk(root: Directory, parts: readonly string[], layer: number | undefined): Directory | undefined {
-  const open = [...parts].reverse()
-  let path: Directory[] = [root]
-  for (let links = 0; open.length > 0; ) {
-    const part = open.pop() as string
-    const here = path.at(-1) as Directory
-    if (part === '' || part === '.') continue
-    if (part === '..') {
-      if (path.length > 1) path.pop()
-      continue
+function refuseClimbing(tree: Tree): void {
+  for (const [path, entry] of tree) {
+    if (entry.kind !== 'link' || entry.target.startsWith('/')) continue
+    let depth = path.split('/').length - 1
+    for (const part of entry.target.split('/')) {
+      if (part === '..') depth -= 1
+      else if (part !== '' && part !== '.') depth += 1
+      if (depth < 0) throw refuse(path, `is a link to ${quote(entry.target)}, which leaves the root through ".."`)
     }
-    const child = here.children.get(part)
-    if (child?.kind === 'directory') path.push(child)
-    else if (child === undefined) {
-      if (layer === undefined) return undefined
-      const made: Directory = { kind: 'directory', children: new Map(), layer }
-      here.children.set(part, made)
-      path.push(made)
-    } else if (child.entry.kind === 'link') {
-      links += 1
-      if (links > 255) return undefined
-      if (child.entry.target.startsWith('/')) path = [root]
-      open.push(...child.entry.target.split('/').reverse())
-    } else return undefined
   }
-  return path.at(-1)
 }
 
 function split(path: string): string[] {
   return path === '' ? [] : path.split('/')
 }
 
-function collect(directory: Directory, at: string, tree: Map<string, Entry>): void {
-  for (const [name, node] of directory.children) {
-    const path = at === '' ? name : `${at}/${name}`
-    if (node.kind === 'leaf') tree.set(path, node.entry)
-    else {
-      tree.set(path, { kind: 'directory' })
-      collect(node, path, tree)
-    }
-  }
-}
-
 function refuse(path: string, why: string): ProviderError {
-  return new ProviderError('LAYER_REFUSED', `Cannot flatten the layers: entry ${quote(path)}: ${why}`)
+  return new ProviderError(
+    'LAYER_REFUSED',
+    `Cannot flatten the layers of an image: its entry ${quote(path)} ${why}; build the image again`,
+  )
 }

@@ -9,13 +9,15 @@ export type Member =
       readonly path: string
       readonly size: number
       readonly executable: boolean
-      readonly content: Readable | Uint8Array
+      /** Read when its turn comes; must give `size` bytes. */
+      readonly content: AsyncIterable<Uint8Array> | Uint8Array
     }
   | { readonly kind: 'link'; readonly path: string; readonly target: string }
   | { readonly kind: 'hardlink'; readonly path: string; readonly target: string }
 
 const chunkSize = 256 * 1024
 const types = { directory: 'Directory', file: 'File', link: 'SymbolicLink', hardlink: 'Link' } as const
+const modes = { directory: 0o755, file: 0o444, link: 0o777, hardlink: 0o444 } as const
 const modified = new Date(1000)
 
 /** Writes members in their order: owner 0:0, one time, normal permissions. The same members give the same bytes. */
@@ -28,9 +30,7 @@ async function* blocks(members: AsyncIterable<Member> | Iterable<Member>): Async
     yield* header(member)
     if (member.kind !== 'file') continue
     let size = 0
-    for await (const chunk of member.content instanceof Uint8Array
-      ? [member.content]
-      : (member.content as AsyncIterable<Buffer>)) {
+    for await (const chunk of member.content instanceof Uint8Array ? [member.content] : member.content) {
       size += chunk.length
       yield chunk
     }
@@ -45,14 +45,7 @@ function* header(member: Member): Iterable<Uint8Array> {
   const fields = {
     path: member.kind === 'directory' ? `${member.path}/` : member.path,
     type: types[member.kind],
-    mode:
-      member.kind === 'directory' || (member.kind === 'file' && member.executable)
-        ? member.kind === 'file'
-          ? 0o555
-          : 0o755
-        : member.kind === 'link'
-          ? 0o777
-          : 0o444,
+    mode: member.kind === 'file' && member.executable ? 0o555 : modes[member.kind],
     size: member.kind === 'file' ? member.size : 0,
     uid: 0,
     gid: 0,

@@ -1,6 +1,4 @@
 import { type Digest, digestOf, hexOf } from './digest.ts'
-import { ProviderError } from './error.ts'
-import { quote } from './quote.ts'
 
 /**
  * One path of a tree. Owners and times are not part of it: on a host all belongs to root (or to the connecting
@@ -11,35 +9,40 @@ export type Entry =
   | { readonly kind: 'file'; readonly digest: Digest; readonly size: number; readonly executable: boolean }
   | { readonly kind: 'link'; readonly target: string }
 
-/** Relative path without `.`, `..` and empty parts → entry. Parents of every entry are in it as directories. */
+/**
+ * Relative path without `.`, `..` and empty parts → entry. Parents of every entry are in it as
+ * directories.
+ */
 export type Tree = ReadonlyMap<string, Entry>
 
-const maxPathBytes = 4096
+const maxPathBytes = 4095
 const maxNameBytes = 255
 const maxDepth = 256
+// biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is meant
+const plain = /^[\u0000-\u007f]*$/
 
 /**
  * Normalises a path from a layer: leading `./`, repeated and trailing slashes go; everything that could leave the
  * root or confuse a line-based listing is refused.
  *
+ * Backslashes stay: systemd escapes with them (`system-systemd\\x2dcryptsetup.slice`), and only Linux hosts are
+ * written to.
+ *
  * @returns the path, `''` for the root itself
- * @throws ProviderError LAYER_REFUSED
+ * @throws SyntaxError whose message completes "its entry X …"
  */
 export function parseTreePath(text: string): string {
-  const refuse = (why: string) =>
-    new ProviderError('LAYER_REFUSED', `Cannot use the path ${quote(text)} of a layer: ${why}`)
-  if (text.startsWith('/')) throw refuse('it is absolute')
+  if (text.startsWith('/')) throw new SyntaxError('is absolute')
   // biome-ignore lint/suspicious/noControlCharactersInRegex: finding control characters is the purpose
-  if (/[\u0000-\u001f\u007f\ufffd]/.test(text)) throw refuse('it holds control characters or is not UTF-8')
-  if (text.includes('\\')) throw refuse('it holds a backslash')
+  if (/[\u0000-\u001f\u007f\ufffd]/.test(text)) throw new SyntaxError('holds control characters or is not UTF-8')
   const parts = text.split('/').filter((part) => part !== '' && part !== '.')
-  if (parts.includes('..')) throw refuse('it leaves the root through ".."')
-  if (parts.length > maxDepth) throw refuse(`it is more than ${maxDepth} levels deep`)
+  if (parts.includes('..')) throw new SyntaxError('leaves the root through ".."')
+  if (parts.length > maxDepth) throw new SyntaxError(`is more than ${maxDepth} levels deep`)
   if (parts.some((part) => Buffer.byteLength(part) > maxNameBytes)) {
-    throw refuse(`one of its names is longer than ${maxNameBytes} bytes`)
+    throw new SyntaxError(`has a name longer than ${maxNameBytes} bytes`)
   }
   const path = parts.join('/')
-  if (Buffer.byteLength(path) > maxPathBytes) throw refuse(`it is longer than ${maxPathBytes} bytes`)
+  if (Buffer.byteLength(path) > maxPathBytes) throw new SyntaxError(`is longer than ${maxPathBytes} bytes`)
   return path
 }
 
@@ -71,15 +74,20 @@ export function objectName(file: { readonly digest: Digest; readonly executable:
 }
 
 /**
- * The manifest of a tree: one sorted line an entry, `type mode path NUL-free fields`, separated by tabs, which
- * {@link parseTreePath} keeps out of paths. Its sha256 is the tree's digest.
+ * The manifest of a tree: one sorted line an entry, path, type, mode and content or target, separated by tabs,
+ * which {@link parseTreePath} keeps out of paths. Its sha256 is the tree's digest.
  */
 export function formatManifest(tree: Tree): string {
   return [...tree]
     .map(([path, entry]) => formatEntry(path, entry))
-    .sort((a, b) => (a < b ? -1 : 1))
+    .sort(byBytes)
     .map((line) => `${line}\n`)
     .join('')
+}
+
+// As sort(1) and comm(1) of the hosts order lines: by bytes. UTF-16 order is another one above U+FFFF.
+function byBytes(a: string, b: string): number {
+  return plain.test(a) && plain.test(b) ? (a < b ? -1 : a > b ? 1 : 0) : Buffer.compare(Buffer.from(a), Buffer.from(b))
 }
 
 function formatEntry(path: string, entry: Entry): string {
