@@ -26,8 +26,7 @@ among() { # among WORD LIST: is WORD a line of LIST?
 # A generation that a crash kept from ever becoming current is no former state.
 drop_unborn_generations() {
   for each in instances/*/; do
-    [ -L "${each}current" ] || { rm -rf "${each}generations"; continue; }
-    now=$(readlink "${each}current") || continue
+    now=$(readlink "${each}current") || now=
     for generation in "${each}generations"/*; do
       [ -f "$generation/switched" ] || [ "${generation##*/}" = "${now##*/}" ] || rm -rf "$generation"
     done
