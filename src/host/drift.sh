@@ -1,6 +1,7 @@
 # What is there against what should be there.
 
-# Names that a line-based listing cannot hold. No manifest has them, so they are always somebody else's.
+# Names that a line-based listing cannot hold. No manifest has them, so they are always somebody else's; a list has
+# a line `?` for each, which is never met.
 strange='*[[:cntrl:]\\]*'
 
 gnu_find() { find . -maxdepth 0 -printf '' 2>/dev/null; }
@@ -12,10 +13,10 @@ list_tree() { # list_tree DIR
   (
     cd "$1" || exit 1
     if gnu_find; then
-      find . -mindepth 1 -path "$strange" -prune -o \( -type d -printf '%P\td\t%m\t%U:%G\n' -o \
+      find . -mindepth 1 -path "$strange" -prune -printf '?\n' -o \( -type d -printf '%P\td\t%m\t%U:%G\n' -o \
         -printf '%P\t%y\t%m\t%U:%G\t%s\t%T@\t%C@\t%i\n' \)
     else
-      find . -path "$strange" -prune -o -type d -exec stat -c "%n${tab}d${tab}%a${tab}%u:%g" {} +
+      find . -path "$strange" -prune -exec echo '?' \; -o -type d -exec stat -c "%n${tab}d${tab}%a${tab}%u:%g" {} +
       find . -path "$strange" -prune -o ! -type d \
         -exec stat -c "%n${tab}f${tab}%f${tab}%u:%g${tab}%s${tab}%y${tab}%z${tab}%i" {} +
     fi | sed "s|^\\./||; /^\\.$tab/d" | sort
@@ -80,7 +81,8 @@ check_tree() { # check_tree NAME quick|full; fails when it cannot tell
   recorded=meta/$1
   if [ "$2" = full ] || [ ! -f "$recorded" ]; then recorded=/dev/null; fi
   list_tree "trees/$1" >"$scratch/listed" || return 1
-  comm -3 "$recorded" "$scratch/listed" 2>/dev/null >"$scratch/changed" || return 1
+  comm -3 "$recorded" "$scratch/listed" >"$scratch/changed" || return 1
+  [ -s "$scratch/changed" ] || [ "$recorded" = /dev/null ] || return 0
   sed "s/^$tab//" "$scratch/changed" | cut -f 1 | sort -u >"$scratch/paths" || return 1
   if [ "$recorded" = /dev/null ]; then
     sort "manifests/$manifest" >"$scratch/want" || return 1

@@ -23,6 +23,8 @@ sweep_leftovers
 stage=staging/$transaction
 trap 'rm -rf "$scratch" "$stage"' EXIT
 check_space "$9" "${10}"
+# Before tar links to their files, which would look like a change of all of them.
+whole_trees >"$scratch/whole" || scratch_failed
 
 case $8 in
   zstd) zstd -dcq ;;
@@ -35,7 +37,7 @@ esac 2>/dev/null | tar -xf - 2>"$scratch/tar" || {
     *'No space'* | *quota*) fail NO_SPACE "the disk of $root, or its number of files, ran full while writing" ;;
     *' link'*'No such file'* | *hardlink*'No such file'*)
       fail STORE_CHANGED "files that were there are gone" ;;
-    *EOF* | *'short read'* | *'premature'* | *'unexpected end'* | '') fail CUT "the stream ended early" ;;
+    *EOF* | *'not look like a tar'* | *'short read'* | *'premature'* | *'unexpected end'* | '') fail CUT "the stream ended early" ;;
   esac
   fail HOST_REFUSED "tar in $root: $said"
 }
@@ -47,7 +49,6 @@ if [ -s "$stage/SUMS" ]; then
 fi
 settle "$stage"
 
-whole_trees >"$scratch/whole" || scratch_failed
 # Objects that were found damaged give way to their replacements; trees that hold the old inode stay as they are.
 [ ! -f "$stage/BAD" ] || (cd objects && xargs rm -f) <"$stage/BAD"
 # What another instance has brought meanwhile stays; our trees keep the copy that they came with.

@@ -5,8 +5,9 @@ import type { ExecResult } from './transport.ts'
 /** What to say when a host did not even begin with our script. */
 export function notStarted(on: string, result: ExecResult, sudo: boolean): ProviderError {
   const said = printable((result.stderr.trim() || result.stdout.trim()).split('\n').slice(-2).join(' '), 300)
-  if (result.code === undefined) {
-    const why = result.lost ?? (said || 'connection lost')
+  // Above 128 stands the signal that ended a command (POSIX, "Exit Status for Commands").
+  if (result.code === undefined || result.code > 128) {
+    const why = result.lost ?? (said || 'the shell was killed there, or the connection was lost')
     return new ProviderError('HOST_UNREACHABLE', `Cannot work on ${on}: ${why}; nothing was done there, run it again`)
   }
   if (sudo) {
