@@ -32,7 +32,7 @@ function killableLines(text: string, from: number): number[] {
     if (index < from || line.trim() === '' || line.trim().startsWith('#')) return []
     const previous = lines.slice(0, index).findLast((one) => one.trim() !== '' && !one.trim().startsWith('#')) ?? ''
     if (/(\|\||&&|\||\\|\bin|\{ cd .*)$/.test(previous)) return []
-    const { status } = spawnSync('dash', ['-n'], { input: killedAt(text, index) })
+    const { status } = spawnSync('sh', ['-n'], { input: killedAt(text, index) })
     return status === 0 ? [index] : []
   })
 }

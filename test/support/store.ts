@@ -3,7 +3,8 @@ import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, readlink
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { type Change, converge } from '../../src/engine/converge.ts'
+import { converge } from '../../src/engine/converge.ts'
+import type { Change } from '../../src/engine/declare.ts'
 import type { LoadedMember } from '../../src/engine/member.ts'
 import { localTransport } from '../../src/host/local.ts'
 import { probe, type StoreTarget } from '../../src/host/store.ts'
@@ -57,7 +58,7 @@ export function imageOf(files: Files, options: { distribution: boolean }): Loade
   }
 }
 
-export function put(name: string, loaded: LoadedMember): Change {
+function put(name: string, loaded: LoadedMember): Change {
   const { digest, image, platform, major } = loaded
   return {
     do: 'put',
@@ -83,7 +84,7 @@ export async function install(
   await converge(
     target,
     Object.entries(images).map(([name, loaded]) => put(name, loaded)),
-    { load: async ({ name }) => images[name] as LoadedMember, extras: () => new Map(), who: 'tester@here', ...options },
+    { load: async ({ name }) => images[name] as LoadedMember, files: () => new Map(), who: 'tester@here', ...options },
   )
 }
 
@@ -92,7 +93,7 @@ export async function generationOf(target: StoreTarget): Promise<number> {
 }
 
 /** What a folder really holds, read and hashed here: the digest that a tree of this content is named by. */
-export function digestOnDisk(folder: string): string {
+function digestOnDisk(folder: string): string {
   const tree = new Map<string, Entry>()
   const walk = (below: string) => {
     for (const name of readdirSync(join(folder, below))) {
@@ -167,7 +168,7 @@ const needed =
   )
 
 /** A folder to be the whole PATH: the named tools only, from GNU or from busybox. */
-export function toolFolder(kind: 'gnu' | 'busybox', options: { without?: readonly string[] } = {}): string {
+function toolFolder(kind: 'gnu' | 'busybox', options: { without?: readonly string[] } = {}): string {
   const folder = temporaryFolder()
   for (const name of needed) {
     if (options.without?.includes(name)) continue
