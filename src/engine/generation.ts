@@ -71,5 +71,9 @@ function chooseTree(tree: Tree, seen: Probe, role: string): ChosenTree {
   const same = seen.trees.filter((one) => one.name.startsWith(hex))
   const whole = same.find((one) => one.role === role && !seen.deviations.has(one.name))
   if (whole) return { name: whole.name, tree, isNew: false }
-  return { name: same.length > 0 ? `${hex}-${seen.last + 1}` : hex, tree, isNew: true }
+  // Trees of other instances and of killed pushes have their names too, and those may be numbered differently.
+  const taken = new Set(same.map(({ name }) => name))
+  let number = seen.last + 1
+  while (taken.has(`${hex}-${number}`)) number += 1
+  return { name: taken.size > 0 ? `${hex}-${number}` : hex, tree, isNew: true }
 }

@@ -4,15 +4,19 @@ import { ProviderError } from '../model/error.ts'
 import type { ExecOptions, ExecResult } from './transport.ts'
 
 /** A started command, as a child process or an SSH channel gives it. */
-interface Running {
+export interface Running {
+  /** Of the host, for messages. */
+  readonly name: string
   readonly stdin: Writable
   readonly stdout: Readable
   readonly stderr: Readable
-  readonly ended: Promise<number | undefined>
+  readonly ended: Promise<Pick<ExecResult, 'code' | 'lost'>>
   stop(): void
 }
 
 const stderrTail = 64 * 1024
+// Longer than anything that a host does in silence: waiting for the lock, hashing a new distribution, sync.
+const longestSilence = 15 * 60_000
 
 /**
  * Feeds a command and gathers what it says. stderr is always drained: a full window there would hang the command
@@ -21,34 +25,72 @@ const stderrTail = 64 * 1024
  */
 export async function collect(running: Running, options: ExecOptions): Promise<ExecResult> {
   const maxOutput = options.maxOutput ?? 256 * 1024 * 1024
+  const ending = new AbortController()
   const output: Buffer[] = []
   let size = 0
-  let tooLong = false
   running.stdout.on('data', (chunk: Buffer) => {
+    silence.refresh()
     size += chunk.length
     if (size <= maxOutput) output.push(chunk)
-    else if (!tooLong) {
-      tooLong = true
-      running.stop()
-    }
+    else
+      ending.abort(
+        new ProviderError('LIMIT_EXCEEDED', `Cannot read the answer of ${running.name}: more than ${maxOutput} bytes`),
+      )
   })
   let errors = Buffer.alloc(0)
   running.stderr.on('data', (chunk: Buffer) => {
-    errors = Buffer.concat([errors, chunk]).subarray(-stderrTail)
+    silence.refresh()
+    errors = Buffer.concat([errors, chunk.subarray(-stderrTail)]).subarray(-stderrTail)
   })
+  const silence = setTimeout(
+    () => ending.abort(silent(running.name, options.silence)),
+    options.silence ?? longestSilence,
+  )
+  const onAbort = () => ending.abort(options.signal?.reason)
+  options.signal?.addEventListener('abort', onAbort, { once: true })
+  if (options.signal?.aborted) onAbort()
+
   const source = typeof options.stdin === 'object' ? options.stdin : Readable.from([options.stdin ?? ''])
   let sourceError: unknown
   source.once('error', (error) => {
     sourceError = error
   })
-  const fed = pipeline(source, running.stdin).catch(() => {})
-  const code = await running.ended
-  source.destroy()
-  await fed
-  options.signal?.throwIfAborted()
-  // A destroyed source reports our own destroy as an abort; only an error before the end is its own.
-  if (sourceError instanceof Error && (sourceError as NodeJS.ErrnoException).code !== 'ABORT_ERR') throw sourceError
-  if (tooLong)
-    throw new ProviderError('LIMIT_EXCEEDED', `Cannot read the answer of a host: more than ${maxOutput} bytes`)
-  return { code, stdout: Buffer.concat(output).toString('utf8'), stderr: errors.toString('utf8') }
+  const fed = pipeline(
+    source,
+    async function* (chunks: AsyncIterable<Buffer>) {
+      for await (const chunk of chunks) {
+        silence.refresh()
+        yield chunk
+      }
+    },
+    running.stdin,
+  ).catch(() => {})
+  const stopped = new Promise<never>((_resolve, reject) => {
+    const stop = () => {
+      // What does not answer may not close either, so nobody waits for it.
+      running.stop()
+      reject(ending.signal.reason)
+    }
+    if (ending.signal.aborted) stop()
+    else ending.signal.addEventListener('abort', stop, { once: true })
+  })
+  try {
+    const end = await Promise.race([running.ended, stopped])
+    source.destroy()
+    await fed
+    // A destroyed source reports our own destroy as an abort; only an error before the end is its own.
+    if (sourceError instanceof Error && (sourceError as NodeJS.ErrnoException).code !== 'ABORT_ERR') throw sourceError
+    return { ...end, stdout: Buffer.concat(output).toString('utf8'), stderr: errors.toString('utf8') }
+  } finally {
+    source.destroy()
+    clearTimeout(silence)
+    options.signal?.removeEventListener('abort', onAbort)
+  }
+}
+
+function silent(name: string, limit = longestSilence): ProviderError {
+  return new ProviderError(
+    'HOST_UNREACHABLE',
+    `Cannot tell what happened on ${name}: it has said nothing for ${Math.round(limit / 1000)} s; look for a stuck disk or process there, then run it again`,
+  )
 }

@@ -1,71 +1,97 @@
 # push NONCE ROOT INSTANCE TRANSACTION EXPECTED NEXT DISTRIBUTION cat|gzip|zstd KB INODES WAIT HOLDER
 # stdin: a tar of staging/TRANSACTION: objects/, trees/, manifests/, generation/, SUMS, BAD, and COMPLETE last.
+# Everything is written under new names; what is there already is linked to, renamed over or removed, never written.
 begin "$1" "$2" "$3"
 transaction=$4 expected=$5 next=$6 distribution=$7
-mkdir -p "$root" && cd "$root" || fail HOST_REFUSED "cannot make $root"
-take_lock "${11}" "${12}"
-mkdir -p objects trees manifests meta instances staging || fail HOST_REFUSED "cannot write to $root"
-[ -f FORMAT ] || { echo 1 >FORMAT.new && mv -T FORMAT.new FORMAT; }
 make_scratch
+if ! open_store; then
+  mkdir -p "$root" 2>"$scratch/mkdir" || fail HOST_REFUSED "$(head -n 1 "$scratch/mkdir")"
+  cd "$root" || fail HOST_REFUSED "$(id -un) may not enter $root"
+  # On the disk before it has its name: a power cut would leave an empty FORMAT, which nobody knows.
+  (echo 1 >"FORMAT.$$") 2>/dev/null || fail HOST_REFUSED "$(id -un) may not write to $root, or it is full or read-only"
+  settle "FORMAT.$$"
+  mv -T "FORMAT.$$" FORMAT 2>/dev/null || [ -f FORMAT ] || fail HOST_REFUSED "cannot write to $root"
+fi
+take_lock "${11}" "${12}"
+mkdir -p objects trees manifests meta instances staging "$home/generations" "$home/live" 2>"$scratch/mkdir" ||
+  fail HOST_REFUSED "$(head -n 1 "$scratch/mkdir")"
 found=$(current_generation)
 [ "$found" = "$expected" ] || fail STORE_CHANGED "generation $found is current, not $expected"
-
+[ "$found" = 0 ] || touch "$home/current/switched"
 # Nobody else can be at work while we hold the lock, so whatever lies in staging was left by a crash.
-rm -rf staging/*
+sweep_leftovers
 stage=staging/$transaction
 trap 'rm -rf "$scratch" "$stage"' EXIT
-free_space >"$scratch/free"
-read -r free floor inodes <"$scratch/free"
-if [ $((free - $9)) -lt "$floor" ]; then
-  fail NO_SPACE "$((($9 + 1023) / 1024)) MB to write, $((free / 1024)) MB free, $((floor / 1024)) MB of it kept for Postgres"
-fi
-if [ "$inodes" -ge 0 ] && [ "$inodes" -lt "${10}" ]; then
-  fail NO_SPACE "${10} files to write, $inodes inodes free"
-fi
+check_space "$9" "${10}"
+# Before tar links to their files, which would look like a change of all of them.
+whole_trees >"$scratch/whole" || scratch_failed
 
 case $8 in
   zstd) zstd -dcq ;;
   gzip) gzip -dc ;;
   *) cat ;;
-esac | tar -xf - 2>"$scratch/tar" || fail HOST_REFUSED "tar: $(head -c 300 "$scratch/tar" | tr '\n' ' ')"
+esac 2>/dev/null | tar -xf - 2>"$scratch/tar" || {
+  # The first lines tell; a full disk makes thousands.
+  said=$(head -c 400 "$scratch/tar")
+  case $said in
+    *'No space'* | *quota*) fail NO_SPACE "the disk of $root, or its number of files, ran full while writing" ;;
+    *' link'*'No such file'* | *hardlink*'No such file'*)
+      fail STORE_CHANGED "files that were there are gone" ;;
+    *EOF* | *'not look like a tar'* | *'short read'* | *'premature'* | *'unexpected end'* | '') fail CUT "the stream ended early" ;;
+  esac
+  fail HOST_REFUSED "tar in $root: $said"
+}
 # tar ends with 0 on a stream that was cut between two members; only the last member proves that all came.
 [ "$(cat "$stage/COMPLETE" 2>/dev/null)" = "$transaction" ] || fail CUT "the stream ended early"
 if [ -s "$stage/SUMS" ]; then
   (cd "$stage/objects" && sha256sum -c ../SUMS) >"$scratch/sums" 2>/dev/null ||
-    fail DIGEST_MISMATCH "$(grep -v ': OK$' "$scratch/sums" | head -n 3 | tr '\n' ' ')"
+    fail DIGEST_MISMATCH "$(grep -v ': OK$' "$scratch/sums" | head -n 3)"
 fi
 settle "$stage"
 
-whole_trees >"$scratch/whole"
 # Objects that were found damaged give way to their replacements; trees that hold the old inode stay as they are.
 [ ! -f "$stage/BAD" ] || (cd objects && xargs rm -f) <"$stage/BAD"
-[ ! -d "$stage/objects" ] || cp -al "$stage/objects/." objects/ || fail NO_SPACE "cannot add to $root/objects"
-for manifest in "$stage"/manifests/*; do mv -T "$manifest" "manifests/${manifest##*/}"; done
-for tree in "$stage"/trees/*; do
-  [ -d "$tree" ] || continue
-  mv -T "$tree" "trees/${tree##*/}" || fail HOST_REFUSED "cannot rename into $root/trees"
-  echo "${tree##*/}" >>"$scratch/whole"
+# What another instance has brought meanwhile stays; our trees keep the copy that they came with.
+for object in "$stage"/objects/*/*; do
+  [ ! -e "objects/${object#"$stage/objects/"}" ] || rm -f "$object"
 done
-mkdir -p "$home/generations" "$home/live"
+cp -al "$stage/objects/." objects/ 2>"$scratch/cp" || fail NO_SPACE "$(head -n 1 "$scratch/cp")"
+for manifest in "$stage"/manifests/*; do
+  [ ! -f "$manifest" ] || mv -T "$manifest" "manifests/${manifest##*/}" || fail HOST_REFUSED "cannot rename in $root"
+done
+for tree in "$stage"/trees/*; do
+  name=${tree##*/}
+  if [ ! -d "$tree" ]; then
+    continue
+  elif [ ! -e "trees/$name" ]; then
+    mv -T "$tree" "trees/$name" || fail HOST_REFUSED "cannot rename in $root"
+    echo "$name" >>"$scratch/whole"
+  else
+    # Another instance has the same tree; a damaged one cannot be taken, and its name is not free.
+    grep -q -x "$name" "$scratch/whole" || fail STORE_CHANGED "$root/trees/$name was damaged meanwhile"
+  fi
+done
+for role in root live; do
+  name=$(trees_of_links "$stage/generation/$role")
+  [ -d "trees/$name" ] || fail STORE_CHANGED "$root/trees/$name is gone"
+done
 rm -rf "$home/generations/$next"
-mv -T "$stage/generation" "$home/generations/$next"
+mv -T "$stage/generation" "$home/generations/$next" || fail HOST_REFUSED "cannot rename in $root"
+rm -rf "$stage"
 
 # `current` is the only switch: one rename takes root and live at once. A running server of another distribution
 # sees its live link, so that is nailed to its generation first.
 before=$(readlink "$home/current/distribution" 2>/dev/null)
 if [ -n "$before" ] && [ "$before" != "$distribution" ]; then
-  ln -s "../generations/$expected/live" "$home/live/.new" && mv -T "$home/live/.new" "$home/live/$before"
+  link_to "../generations/$expected/live" "$home/live/$before"
 fi
-rm -f "$home/live/.new"
-ln -s ../current/live "$home/live/.new" && mv -T "$home/live/.new" "$home/live/$distribution"
-if [ ! -L "$home/root" ]; then ln -s current/root "$home/root"; fi
+link_to ../current/live "$home/live/$distribution"
+link_to current/root "$home/root"
 settle .
-rm -f "$home/.current"
-ln -s "generations/$next" "$home/.current" && mv -T "$home/.current" "$home/current" ||
-  fail HOST_REFUSED "cannot switch $root/$home/current"
+link_to "generations/$next" "$home/current"
 settle .
 
-rm -rf "$stage"
+touch "$home/current/switched"
 collect_garbage
 sort -u "$scratch/whole" | record_trees
 # A unit that the user linked to ours has changed with the switch; telling systemd restarts nothing.

@@ -1,24 +1,23 @@
 # remove NONCE ROOT INSTANCE EXPECTED WAIT HOLDER: takes the instance from the host, and what only it used.
 begin "$1" "$2" "$3"
-if [ ! -f "$root/FORMAT" ]; then
+make_scratch
+if ! open_store; then
   echo OK
   exit 0
 fi
-cd "$root" || fail HOST_REFUSED "cannot enter $root"
 take_lock "$5" "$6"
-make_scratch
 found=$(current_generation)
 [ "$found" = "$4" ] || fail STORE_CHANGED "generation $found is current, not $4"
-trees_in_use >"$scratch/used"
-for link in "$home"/generations/*/root "$home"/generations/*/live; do
-  [ -L "$link" ] || continue
-  target=$(readlink "$link")
-  if grep -q -x -F "${target##*/}" "$scratch/used"; then fail IN_USE "$root/trees/${target##*/}"; fi
+used=$(trees_in_use) ||
+  fail IN_USE "$root, as far as $(id -un) may see: a server of another user runs on this host"
+for name in $(trees_of_links "$home"/generations/*/root "$home"/generations/*/live); do
+  if among "$name" "$used"; then fail IN_USE "$root/trees/$name"; fi
 done
-whole_trees >"$scratch/whole"
-rm -rf staging/*
-[ ! -d "$home" ] || mv -T "$home" "staging/gone-$instance"
-rm -rf staging/gone-*
+whole_trees >"$scratch/whole" || scratch_failed
+mkdir -p staging
+# One rename, so that a half removed instance is none.
+[ ! -d "$home" ] || mv -T "$home" "staging/gone-$instance" || fail HOST_REFUSED "cannot rename in $root"
+sweep_leftovers
 collect_garbage
 record_trees <"$scratch/whole"
 find objects -mindepth 1 -type d -exec rmdir {} + 2>/dev/null

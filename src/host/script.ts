@@ -1,14 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { ProviderError } from '../model/error.ts'
-import { printable, quote } from '../model/quote.ts'
-import { shellQuote } from './shell.ts'
+import { printable } from '../model/quote.ts'
+import { notStarted, refused } from './refusal.ts'
 import type { Transport } from './transport.ts'
-
-const text = (name: string) => readFileSync(new URL(`./${name}.sh`, import.meta.url), 'utf8')
-const library = text('lib')
-const verbs = { probe: text('probe'), push: text('push'), remove: text('remove') }
+import { commandLine, scriptLine, type Verb, verbText } from './verb.ts'
 
 export interface ScriptOptions {
   readonly stdin?: Readable | string
@@ -24,109 +20,47 @@ export interface ScriptOptions {
  */
 export async function runScript(
   transport: Transport,
-  verb: keyof typeof verbs,
+  verb: Verb,
   words: readonly string[],
   options: ScriptOptions = {},
 ): Promise<string[][]> {
   const nonce = randomUUID()
-  const command = shellQuote([
-    ...(options.sudo ? ['sudo', '-n'] : []),
-    'sh',
-    '-c',
-    library + verbs[verb],
-    verb,
-    nonce,
-    ...words,
-  ])
-  const result = await transport.exec(command, options)
-  const start = result.stdout.indexOf(`BEGIN ${nonce}\n`)
-  if (start < 0) throw notStarted(transport, result, options)
+  const { stdin = '', sudo = false, ...others } = options
+  const result = await transport.exec(commandLine(verb, { sudo }), {
+    ...others,
+    stdin: joined(scriptLine(verbText(verb), [nonce, ...words]), stdin),
+  })
+  const begin = `BEGIN ${nonce}\n`
+  const start = result.stdout.indexOf(begin)
+  if (start < 0) throw notStarted(transport.name, result, sudo)
   const lines = result.stdout
-    .slice(start)
+    .slice(start + begin.length)
     .split('\n')
-    .slice(1, -1)
+    .slice(0, -1)
     .map((line) => line.split('\t'))
-  const last = lines.at(-1)
-  if (last?.[0] === 'OK') return lines
-  if (last?.[0] === 'FAIL') throw refused(transport, last[1] ?? '', last.slice(2).join(' '))
+  // What a shell's logout adds comes after our last line, so the first one of its kind counts.
+  const end = lines.findIndex(([key]) => key === 'OK' || key === 'FAIL')
+  const [key, code = '', ...found] = lines[end] ?? []
+  if (key === 'OK') return lines.slice(0, end + 1)
+  if (key === 'FAIL') throw refused(transport.name, code, found.join(' '))
+  const why = result.lost ?? (printable(result.stderr.trim(), 300) || 'it was killed there, or the connection was lost')
   throw new ProviderError(
     'HOST_UNREACHABLE',
-    `Cannot tell what happened on ${transport.name}: the answer stopped short (${printable(result.stderr.trim(), 300) || 'connection lost'}); run it again, it continues from what is there`,
+    `Cannot tell what happened on ${transport.name}: its answer stopped short (${why}); run it again, it goes on from what is there`,
   )
 }
 
-function notStarted(
-  transport: Transport,
-  result: { code: number | undefined; stderr: string },
-  options: ScriptOptions,
-) {
-  const said = printable(result.stderr.trim(), 300)
-  if (options.sudo && /sudo/.test(result.stderr)) {
-    return new ProviderError(
-      'HOST_REFUSED',
-      `Cannot become root on ${transport.name}: ${said}; give the user sudo rights without a password (NOPASSWD), or connect as root`,
-    )
-  }
-  return new ProviderError(
-    'HOST_REFUSED',
-    `Cannot run a shell on ${transport.name}: ${said || `it ended with ${result.code ?? 'no status'}`}`,
+function joined(line: string, stdin: Readable | string): Readable | string {
+  if (typeof stdin === 'string') return line + stdin
+  // Whoever refuses before the first byte never reads the stream; its error has no other listener then.
+  stdin.on('error', () => {})
+  const both = Readable.from(
+    (async function* () {
+      yield Buffer.from(line)
+      yield* stdin as AsyncIterable<Buffer>
+    })(),
+    { objectMode: false, highWaterMark: 256 * 1024 },
   )
-}
-
-function refused(transport: Transport, code: string, found: string): ProviderError {
-  const what = printable(found, 400)
-  const on = transport.name
-  switch (code) {
-    case 'HOST_LACKS_TOOL':
-      return new ProviderError(
-        'HOST_LACKS_TOOL',
-        `Cannot use ${on}: it lacks ${what.trim()}; install ${packagesFor(what)}`,
-      )
-    case 'NO_SPACE':
-      return new ProviderError(
-        'NO_SPACE',
-        `Cannot write to ${on}: ${what}; free space there, or set root to a larger disk`,
-      )
-    case 'LOCKED':
-      return new ProviderError(
-        'LOCKED',
-        `Cannot change ${on}: ${quote(what)} has been at work on it for longer than we wait; run it again later`,
-      )
-    case 'STORE_CHANGED':
-      return new ProviderError(
-        'STORE_CHANGED',
-        `Cannot change ${on}: someone else changed it meanwhile (${what}); run it again`,
-      )
-    case 'IN_USE':
-      return new ProviderError(
-        'CONFLICT',
-        `Cannot remove Postgres from ${on}: a process still runs from ${what}; stop the server first`,
-      )
-    case 'DIGEST_MISMATCH':
-      return new ProviderError(
-        'DIGEST_MISMATCH',
-        `Cannot write to ${on}: files arrived damaged (${what}); run it again`,
-      )
-    case 'CUT':
-      return new ProviderError('HOST_UNREACHABLE', `Cannot write to ${on}: ${what}; nothing was changed, run it again`)
-    default:
-      return new ProviderError('HOST_REFUSED', `Cannot change ${on}: ${what}`)
-  }
-}
-
-const packages: Readonly<Record<string, string>> = {
-  sha256sum: 'coreutils',
-  flock: 'util-linux',
-  find: 'findutils',
-  xargs: 'findutils',
-  tar: 'tar',
-  awk: 'mawk or gawk',
-}
-
-function packagesFor(tools: string): string {
-  const names = tools
-    .trim()
-    .split(/\s+/)
-    .map((tool) => packages[tool] ?? 'coreutils')
-  return [...new Set(names)].join(', ')
+  both.once('close', () => stdin.destroy())
+  return both
 }

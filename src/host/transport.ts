@@ -7,12 +7,16 @@ export interface ExecResult {
   readonly stdout: string
   /** The last 64 KiB. */
   readonly stderr: string
+  /** Why the connection ended before the command did, where that is known. */
+  readonly lost?: string
 }
 
 export interface ExecOptions {
   readonly stdin?: Readable | string
   /** Longest stdout in bytes, default 256 MiB; more ends the command. */
   readonly maxOutput?: number
+  /** How many milliseconds may pass without a byte in either direction, default 15 minutes. */
+  readonly silence?: number
   readonly signal?: AbortSignal
 }
 
@@ -20,7 +24,12 @@ export interface ExecOptions {
 export interface Transport {
   /** For messages: `deploy@db1.example.com`. */
   readonly name: string
-  /** Resolves for any end of the command; rejects only when the host cannot be reached or `signal` aborts. */
+  /**
+   * Resolves for any end of the command, a lost connection included.
+   *
+   * @throws ProviderError HOST_UNREACHABLE when the command could not be started or says nothing for too long,
+   * LIMIT_EXCEEDED; the reason of `signal`; the error of `stdin`
+   */
   exec(command: string, options?: ExecOptions): Promise<ExecResult>
   close(): Promise<void>
 }

@@ -1,0 +1,71 @@
+# Joined first, before every verb. Floor: POSIX sh, tar, sha256sum, mv -T, flock, and find, sort, comm, awk, stat,
+# xargs -0 and mktemp of GNU or busybox. Every verb begins its output with BEGIN and the caller's nonce, because rc
+# files may print before us, and ends it with one line: OK …, or FAIL <code> <text>.
+set -u
+umask 022
+LC_ALL=C
+export LC_ALL
+# What a login's environment may change in the tools below; CDPATH makes `cd` go elsewhere, and print.
+unset CDPATH TAR_OPTIONS GREP_OPTIONS POSIXLY_CORRECT
+tab=$(printf '\t')
+newline='
+'
+
+say() { printf '%s\t%s\n' "$1" "$2"; }
+
+fail() { # fail CODE TEXT
+  printf 'FAIL\t%s\t%s\n' "$1" "$(printf '%s' "$2" | tr '\n\t' '  ')"
+  exit 0
+}
+
+begin() { # begin NONCE ROOT INSTANCE
+  printf '\nBEGIN %s\n' "$1"
+  root=$2
+  instance=$3
+  home=instances/$instance
+}
+
+make_scratch() {
+  command -v mktemp >/dev/null 2>&1 || fail HOST_LACKS_TOOL mktemp
+  scratch=$(mktemp -d "${TMPDIR:-/tmp}/pgoci.XXXXXX" 2>/dev/null) ||
+    fail NO_SPACE "cannot make a folder in ${TMPDIR:-/tmp}, which is full or read-only"
+  trap 'rm -rf "$scratch"' EXIT
+  trap 'exit 1' HUP INT PIPE TERM
+}
+
+# A folder in a full or read-only /tmp would make lists come out short, and a short list looks like a clean host.
+scratch_failed() { fail NO_SPACE "cannot write to $scratch, which is full or read-only"; }
+
+lacking() { # prints what the host lacks, one name a line
+  for tool in tar sha256sum flock find sort comm awk stat xargs readlink df; do
+    command -v "$tool" >/dev/null 2>&1 || echo "$tool"
+  done
+  true >"$scratch/old"
+  mv -T "$scratch/old" "$scratch/new" 2>/dev/null || echo 'mv -T'
+}
+
+open_store() { # enters the store; returns 1 if there is none yet
+  if [ ! -f "$root/FORMAT" ]; then
+    # What a first push that was killed may leave.
+    # shellcheck disable=SC2010
+    if [ -d "$root" ] && ls -A "$root" | grep -q -v '^FORMAT\.'; then
+      fail HOST_REFUSED "$root is not empty and is no store; set root to another folder"
+    fi
+    return 1
+  fi
+  cd "$root" || fail HOST_REFUSED "$(id -un) may not enter $root"
+  [ "$(cat FORMAT)" = 1 ] ||
+    fail HOST_REFUSED "$root has the format \"$(head -c 20 FORMAT)\", which only a newer version of this package knows"
+}
+
+current_generation() { # prints the number, 0 if there is none
+  link=$(readlink "$home/current" 2>/dev/null) && echo "${link##*/}" || echo 0
+}
+
+trees_of_links() { # prints the names of the trees that these links lead to
+  for link in "$@"; do
+    [ -L "$link" ] || continue
+    target=$(readlink "$link") || return 1
+    echo "${target##*/}"
+  done
+}

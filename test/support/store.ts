@@ -1,0 +1,231 @@
+import { createHash } from 'node:crypto'
+import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { converge } from '../../src/engine/converge.ts'
+import type { Change } from '../../src/engine/declare.ts'
+import type { LoadedMember } from '../../src/engine/member.ts'
+import { localTransport } from '../../src/host/local.ts'
+import { probe, type StoreTarget } from '../../src/host/store.ts'
+import type { Transport } from '../../src/host/transport.ts'
+import { type Digest, digestOf, hexOf } from '../../src/model/digest.ts'
+import { addParents, type Entry, treeDigest } from '../../src/model/tree.ts'
+
+/** Path below `root/` or `live/` → text of a file, or where a link leads; a path that ends in `*` is executable. */
+export type Files = Readonly<Record<string, string | Uint8Array | { readonly to: string }>>
+
+const layout = {
+  mode: 'relocatable',
+  binDirectory: 'bin',
+  libraryDirectory: 'lib/pg',
+  shareDirectory: 'share/pg',
+} as const
+
+/** An image with these files, as the engine has it after loading; `reads` counts the files that were asked for. */
+export function imageOf(files: Files, options: { distribution: boolean }): LoadedMember & { reads: number } {
+  const tree = new Map<string, Entry>()
+  const contents = new Map<Digest, Buffer>()
+  for (const [name, value] of Object.entries(files)) {
+    const path = name.replace(/\*$/, '')
+    addParents(tree, path)
+    if (typeof value === 'object' && 'to' in value) {
+      tree.set(path, { kind: 'link', target: value.to })
+    } else {
+      const bytes = Buffer.from(value)
+      const digest = digestOf(bytes)
+      contents.set(digest, bytes)
+      tree.set(path, { kind: 'file', digest, size: bytes.length, executable: name.endsWith('*') })
+    }
+  }
+  const digest = treeDigest(tree)
+  return {
+    reads: 0,
+    digest,
+    image: `example.org/image@${digest}`,
+    platform: 'linux/amd64',
+    tree,
+    treeDigest: digest,
+    major: 18,
+    layout: options.distribution ? layout : undefined,
+    async *contents(wanted) {
+      for (const [one, bytes] of contents) {
+        if (!wanted.has(one)) continue
+        this.reads += 1
+        yield { digest: one, size: bytes.length, content: Readable.from([bytes]) }
+      }
+    },
+  }
+}
+
+function put(name: string, loaded: LoadedMember): Change {
+  const { digest, image, platform, major } = loaded
+  return {
+    do: 'put',
+    loaded,
+    member: { name, token: 't', stack: 's', reference: 'example.org/image', image, digest, platform, major },
+  }
+}
+
+export function temporaryFolder(): string {
+  return mkdtempSync(join(tmpdir(), 'pgoci-test-'))
+}
+
+export function targetAt(root: string, transport: Transport, more: Partial<StoreTarget> = {}): StoreTarget {
+  return { transport, sudo: false, root, instance: 'main', lockWait: 20, holder: 'tester@here', ...more }
+}
+
+/** Makes the host have these images, by the engine's own algorithm. */
+export async function install(
+  target: StoreTarget,
+  images: Readonly<Record<string, LoadedMember>>,
+  options: { signal?: AbortSignal } = {},
+): Promise<void> {
+  await converge(
+    target,
+    Object.entries(images).map(([name, loaded]) => put(name, loaded)),
+    { load: async ({ name }) => images[name] as LoadedMember, files: () => new Map(), who: 'tester@here', ...options },
+  )
+}
+
+export async function generationOf(target: StoreTarget): Promise<number> {
+  return (await probe(target, { verify: 'none' })).generation
+}
+
+/** What a folder really holds, read and hashed here: the digest that a tree of this content is named by. */
+function digestOnDisk(folder: string): string {
+  const tree = new Map<string, Entry>()
+  const walk = (below: string) => {
+    for (const name of readdirSync(join(folder, below))) {
+      const path = below === '' ? name : `${below}/${name}`
+      const at = join(folder, path)
+      const stat = lstatSync(at)
+      if (stat.isSymbolicLink()) tree.set(path, { kind: 'link', target: readlinkSync(at) })
+      else if (stat.isDirectory()) {
+        tree.set(path, { kind: 'directory' })
+        walk(path)
+      } else {
+        const mode = stat.mode & 0o7777
+        if (mode !== 0o444 && mode !== 0o555) throw new Error(`${at} has mode ${mode.toString(8)}`)
+        const digest = `sha256:${createHash('sha256').update(readFileSync(at)).digest('hex')}` as Digest
+        tree.set(path, { kind: 'file', digest, size: stat.size, executable: mode === 0o555 })
+      }
+    }
+  }
+  walk('')
+  return hexOf(treeDigest(tree))
+}
+
+/**
+ * The digests of the two trees that a server sees now, after reading all of them. Fails when a link is missing, leads
+ * nowhere, or when a tree does not hold what its name says.
+ */
+export function completeState(
+  root: string,
+  instance = 'main',
+): { generation: number; root: string; live: string } | undefined {
+  const home = join(root, 'instances', instance)
+  if (!lstatSync(join(home, 'current'), { throwIfNoEntry: false })) return undefined
+  const generation = Number(readlinkSync(join(home, 'current')).replace('generations/', ''))
+  const current = join(home, 'current')
+  const distribution = readlinkSync(join(current, 'distribution'))
+  const digests = ['root', 'live'].map((role) => {
+    const name = readlinkSync(join(current, role)).replace(/^.*\//, '')
+    const digest = digestOnDisk(join(root, 'trees', name))
+    if (digest !== name.replace(/-.*/, '')) throw new Error(`${role} holds ${digest}, not ${name}`)
+    return digest
+  })
+  // Through the names that servers use.
+  if (digestOnDisk(`${join(home, 'root')}/.`) !== digests[0]) throw new Error('root leads elsewhere')
+  if (digestOnDisk(`${join(home, 'live', distribution)}/.`) !== digests[1]) throw new Error('live leads elsewhere')
+  JSON.parse(readFileSync(join(current, 'record.json'), 'utf8'))
+  return { generation, root: digests[0] ?? '', live: digests[1] ?? '' }
+}
+
+/** Fails when an object does not hold what its name says; returns how many there are. */
+export function checkObjects(root: string): number {
+  const names = readdirSync(join(root, 'objects'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.includes('/'),
+  )
+  for (const name of names) {
+    const found = createHash('sha256')
+      .update(readFileSync(join(root, 'objects', name)))
+      .digest('hex')
+    if (found !== name.slice(3, 67)) throw new Error(`object ${name} holds ${found}`)
+  }
+  return names.length
+}
+
+export function stagingOf(root: string): string[] {
+  const staging = join(root, 'staging')
+  return existsSync(staging) ? readdirSync(staging) : []
+}
+
+/** Tools as hosts have them. Debian's busybox lacks comm and flock, which that of Alpine has: they are the real ones. */
+const needed =
+  'awk cat chmod comm cp cut date dd df dirname env find flock grep gzip head id kill ln ls mkdir mktemp mv readlink rm rmdir sed sha256sum sleep sort stat sync tail tar touch tr true uname xargs sh'.split(
+    ' ',
+  )
+
+/** A folder to be the whole PATH: the named tools only, from GNU or from busybox. */
+function toolFolder(kind: 'gnu' | 'busybox', options: { without?: readonly string[] } = {}): string {
+  const folder = temporaryFolder()
+  for (const name of needed) {
+    if (options.without?.includes(name)) continue
+    const real = ['/usr/bin', '/bin', '/usr/sbin', '/sbin']
+      .map((place) => join(place, name))
+      .find((path) => existsSync(path))
+    const own = kind === 'busybox' && !['comm', 'flock'].includes(name)
+    if (own || real) symlinkSync(own ? '/usr/bin/busybox' : (real as string), join(folder, name))
+  }
+  return folder
+}
+
+/** A push's or another verb's script text and stdin, to be damaged on its way to the host. */
+export interface Sent {
+  script: string
+  stdin: Buffer
+}
+
+/** A transport that changes what is sent to a verb. */
+export function damaging(transport: Transport, verb: string, damage: (sent: Sent) => void): Transport {
+  return {
+    ...transport,
+    exec: async (command, options = {}) => {
+      if (!command.endsWith(`pgoci-${verb}`)) return transport.exec(command, options)
+      const chunks: Buffer[] = []
+      if (typeof options.stdin === 'object') for await (const chunk of options.stdin) chunks.push(Buffer.from(chunk))
+      else chunks.push(Buffer.from(options.stdin ?? ''))
+      const all = Buffer.concat(chunks)
+      const end = all.indexOf(10)
+      const unfold = (_: string, kind: string) => (kind === 'n' ? '\n' : kind)
+      const sent: Sent = {
+        script: all.subarray(0, end).toString().replace(/\\(.)/g, unfold),
+        stdin: all.subarray(end + 1),
+      }
+      damage(sent)
+      const line = `${sent.script.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n`
+      return transport.exec(command, { ...options, stdin: Readable.from([Buffer.from(line), sent.stdin]) })
+    },
+  }
+}
+
+/** The combinations that a host may have. */
+export const hosts = [
+  { name: 'dash, GNU tools', shell: ['dash'], tools: 'gnu' },
+  { name: 'bash, GNU tools', shell: ['bash'], tools: 'gnu' },
+  { name: 'busybox ash and tools', shell: ['busybox', 'ash'], tools: 'busybox' },
+] as const
+
+export type Host = (typeof hosts)[number]
+
+/** A transport into a host of this kind, in which `sh` is that shell. */
+export function hostTransport(
+  host: Host,
+  options: { without?: readonly string[]; env?: NodeJS.ProcessEnv } = {},
+): Transport {
+  const folder = toolFolder(host.tools, { without: [...(options.without ?? []), 'sh'] })
+  const sh = { dash: '/bin/dash', bash: '/bin/bash', busybox: '/bin/busybox' }[host.shell[0]]
+  symlinkSync(sh, join(folder, 'sh'))
+  return localTransport({ shell: [join(folder, 'sh')], env: { PATH: folder, HOME: '/nonexistent', ...options.env } })
+}
