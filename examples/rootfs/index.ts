@@ -18,3 +18,4 @@ for (const [name, image] of Object.entries(config.requireObject<Record<string, s
 }
 
 export const systemdUnit = pg.systemdUnit
+export const runScript = pg.runScript

@@ -46,7 +46,7 @@ function sandbox(options: UnitOptions): readonly string[] {
     `RootDirectory=${options.treeDirectory}`,
     'MountAPIVFS=yes',
     // Users are the host's: the image's uid 999 may be anybody here.
-    `BindReadOnlyPaths=${store} /etc/passwd /etc/group -/etc/hosts -/etc/resolv.conf`,
+    `BindReadOnlyPaths=${store}:${store}:norbind /etc/passwd /etc/group -/etc/hosts -/etc/resolv.conf`,
     'BindPaths=/var/lib/postgresql',
     `StateDirectory=postgresql/${instance}`,
     'StateDirectoryMode=0700',
@@ -93,7 +93,7 @@ WantedBy=multi-user.target
 }
 
 /**
- * A script that runs one program of the distribution as the service would: \`sh run initdb\`, \`sh run psql\`. It
+ * A script that runs one program of the distribution as the service would: `sh run initdb`, `sh run psql`. It
  * needs root, or polkit's leave.
  */
 export function runScript(options: UnitOptions): string {
