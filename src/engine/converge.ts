@@ -17,7 +17,7 @@ import { transferMembers } from './stream.ts'
 export interface ConvergeOptions {
   /** Loads a member that is already declared on the host, when its files must be sent again. */
   readonly load: (member: Member) => Promise<LoadedMember>
-  /** Files for the generation's folder beside ours: the systemd unit. */
+  /** Files for the generation's folder beside ours: how to run a rootfs distribution. */
   readonly files: (record: Record, generation: Generation) => ReadonlyMap<string, string>
   readonly who: string
   readonly signal?: AbortSignal

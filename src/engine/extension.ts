@@ -27,7 +27,7 @@ export async function loadExtension(request: ImageRequest): Promise<{ member: Lo
     )
   }
   const placed = new Map(placeExtension(flat.tree, flat.pinned).map(({ path, entry }) => [path, entry]))
-  const facts = await flat.derived('extension-v1', factsSchema, () => factsOf(flat, placed))
+  const facts = await flat.derived('extension-v2', factsSchema, () => factsOf(flat, placed))
   return { member: placeMember(flat, placed, { digest: request.digest, major: facts.major }), facts }
 }
 

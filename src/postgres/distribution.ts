@@ -28,6 +28,8 @@ const layouts: readonly { name: string; bin: RegExp; library: string; share: str
 export function findDistribution(tree: Tree, image: string): DistributionLayout {
   const found = [...tree].flatMap(([path, entry]) => {
     if (nameOf(path) !== 'postgres' || entry.kind !== 'file' || !entry.executable) return []
+    // Its folder becomes part of a systemd unit and of a shell script.
+    if (!/^[A-Za-z0-9_.+/-]+$/.test(path)) return []
     const bin = parentOf(path)
     return layouts
       .filter(({ bin: pattern }) => pattern.test(bin))

@@ -40,12 +40,10 @@ export function placeExtension(tree: Tree, image: string): PlacedEntry[] {
   for (const [path, entry] of tree) {
     if (entry.kind === 'directory' || ignored.test(path)) continue
     const to = placeOf(path)
-    if (!to.startsWith('live/system/')) placed.push({ path: to, entry })
-    else {
-      // A link to a library may lead through /etc/alternatives; live folders hold what it ends at.
-      const real = follow(tree, path)
-      placed.push(real ? { path: to, entry: real } : { path: `root/${path}`, entry })
-    }
+    // A link may lead through /etc/alternatives, which a running server's root does not have: live folders hold what
+    // it ends at (Debian's postgis.control, libblas.so.3).
+    const real = to.startsWith('live/') ? follow(tree, path) : entry
+    placed.push(real ? { path: to, entry: real } : { path: `root/${path}`, entry })
   }
   const useful = placed.some(
     ({ path }) => /^live\/share\/extension\/[^/]+\.control$/.test(path) || /^live\/lib\/[^/]+\.so$/.test(path),

@@ -2,7 +2,6 @@ import { loadDistribution } from '../engine/distribution.ts'
 import { liveKey } from '../engine/generation.ts'
 import { distributionName } from '../engine/record.ts'
 import { parseDigest } from '../model/digest.ts'
-import { systemdUnit } from '../postgres/unit.ts'
 import { type DistributionInputs, distributionInputs } from './inputs.ts'
 import type { Inputs, Kind, Pinned } from './kind.ts'
 import { imageRequest, libraryPath } from './session.ts'
@@ -30,19 +29,12 @@ export const distributionKind: Kind = {
     const home = `${place.root}/instances/${place.instance}`
     const path = libraryPath(place, liveKey({ digest: parseDigest(inputs.digest) }))
     const bin = String(inputs['serverDirectory'])
-    const unit = () =>
-      systemdUnit({
-        instance: place.instance,
-        store: place.root,
-        treeDirectory: `${home}/root`,
-        binDirectory: bin,
-        major: Number(inputs['postgresMajor']),
-        libraryPath: path,
-      })
     return {
       binDirectory: `${home}/root/${bin}`,
       libraryPath: path,
-      ...(inputs['mode'] === 'rootfs' ? { systemdUnit: unit() } : {}),
+      ...(inputs['mode'] === 'rootfs'
+        ? { systemdUnit: `${home}/current/pgoci-${place.instance}.service`, runScript: `${home}/current/run` }
+        : {}),
     }
   },
 }

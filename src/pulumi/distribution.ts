@@ -31,6 +31,7 @@ const outputs = [
   'libraryPath',
   'treeDigest',
   'systemdUnit',
+  'runScript',
 ]
 
 /**
@@ -52,8 +53,10 @@ export class Distribution extends pulumi.CustomResource {
   /** LD_LIBRARY_PATH for a server that should find libraries which extensions bring. */
   declare readonly libraryPath: pulumi.Output<string>
   declare readonly treeDigest: pulumi.Output<string>
-  /** For `rootfs`: text of a ready unit; every generation keeps its own as `current/pgoci-<instance>.service`. */
-  declare readonly systemdUnit: pulumi.Output<string>
+  /** For `rootfs`: path on the host of a ready unit, for `systemctl enable --now`; docs/rootfs.md. */
+  declare readonly systemdUnit: pulumi.Output<string | undefined>
+  /** For `rootfs`: path on the host of a script that runs the image's programs: `sh RUN initdb`, `sh RUN psql`. */
+  declare readonly runScript: pulumi.Output<string | undefined>
   /** The arguments as given, for extensions: outputs would make the whole connection secret. */
   readonly args: DistributionArgs & { readonly instance: string }
 

@@ -15,7 +15,7 @@ import { quote } from '../model/quote.ts'
 import { parseReference, type Reference } from '../model/reference.ts'
 import { openCache } from '../oci/cache.ts'
 import { openSource } from '../oci/open.ts'
-import { systemdUnit } from '../postgres/unit.ts'
+import { runScript, systemdUnit } from '../postgres/unit.ts'
 import type { DistributionInputs } from './inputs.ts'
 import { signal } from './interrupt.ts'
 import { registries } from './registries.ts'
@@ -90,15 +90,18 @@ async function commitTogether(place: Place, changes: readonly Change[]): Promise
     },
     files: ({ layout, members }, { key, root }) => {
       if (layout.mode !== 'rootfs') return new Map()
-      const unit = systemdUnit({
+      const unit = {
         instance: place.instance,
         store: place.root,
         treeDirectory: `${place.root}/trees/${root.name}`,
         libraryPath: libraryPath(place, key),
         binDirectory: layout.binDirectory,
         major: members.find(({ name }) => name === distributionName)?.major ?? 0,
-      })
-      return new Map([[`pgoci-${place.instance}.service`, unit]])
+      }
+      return new Map([
+        [`pgoci-${place.instance}.service`, systemdUnit(unit)],
+        ['run', runScript(unit)],
+      ])
     },
     who,
     signal,

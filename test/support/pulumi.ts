@@ -66,7 +66,7 @@ export class TestStack {
     await this.expect(0, 'stack', 'init', 'test')
     for (const [key, value] of Object.entries(config)) {
       if (typeof value === 'string') await this.set(key, value)
-      else await this.expect(0, 'config', 'set', '--secret', key, value.secret)
+      else await this.expect(0, 'config', 'set', '--secret', key, '--', value.secret)
     }
   }
 

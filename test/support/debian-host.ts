@@ -1,0 +1,154 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { cachedFolder } from './cache.ts'
+import { command } from './command.ts'
+
+const recipe = join(import.meta.dirname, 'debian-host.sh')
+// EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH: the file system stops where it is, its journal unwritten.
+const stopDisk = 'open(my $disk, "<", $ARGV[0]) or die $!; ioctl($disk, 0x8004587D, pack("L", 2)) or die $!'
+
+/**
+ * A real Debian host: its own disk (ext4 on a loop device), systemd as PID 1, sshd, its own network behind a veth
+ * pair. Users are `root` and `deploy` (sudo without a password), both with the key `privateKey`.
+ */
+export class DebianHost {
+  readonly name = `pgoci${process.pid}`
+  readonly address: string
+  readonly folder: string = mkdtempSync(join(tmpdir(), 'pgoci-host-'))
+  /** Where the controller sees the host's disk. */
+  readonly disk: string = join(this.folder, 'disk')
+  private readonly gateway: string
+  private container: ChildProcess | undefined
+  private readonly removeAtExit = () => this.remove()
+
+  private constructor() {
+    // 198.18.0.0/15 is for tests (RFC 2544); a /30 of it for each process.
+    const block = (process.pid % 16_384) * 4
+    const at = (offset: number) => `198.18.${(block + offset) >> 8}.${(block + offset) & 255}`
+    this.gateway = at(1)
+    this.address = at(2)
+  }
+
+  /** A new host with a disk of its own; boots it. The first call on a machine takes half a minute. */
+  static async start(): Promise<DebianHost> {
+    const image = await cachedFolder('debian-host', readFileSync(recipe, 'utf8'), async (folder) => {
+      await command(recipe, [folder])
+    })
+    const host = new DebianHost()
+    process.once('exit', host.removeAtExit)
+    try {
+      await command('cp', ['--sparse=always', join(image, 'disk.ext4'), join(host.folder, 'disk.ext4')])
+      await command('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(host.folder, 'key')])
+      await host.connectNetwork()
+      host.mount()
+      const known = readFileSync(join(host.folder, 'key.pub'), 'utf8')
+      for (const [home, owner] of [
+        ['root', '0:0'],
+        ['home/deploy', '1000:1000'],
+      ] as const) {
+        mkdirSync(join(host.disk, home, '.ssh'), { recursive: true, mode: 0o700 })
+        writeFileSync(join(host.disk, home, '.ssh/authorized_keys'), known)
+        await command('chown', ['-R', owner, join(host.disk, home, '.ssh')])
+      }
+      writeFileSync(join(host.folder, 'known_hosts'), `${host.address} ${host.hostKey}\n`)
+      await host.boot()
+      return host
+    } catch (error) {
+      host.remove()
+      throw error
+    }
+  }
+
+  get privateKey(): string {
+    return readFileSync(join(this.folder, 'key'), 'utf8')
+  }
+
+  /** The line for `hostKey` of a connection. */
+  get hostKey(): string {
+    const [type, key] = readFileSync(join(this.disk, 'etc/ssh/ssh_host_ed25519_key.pub'), 'utf8').split(' ')
+    return `${type} ${key}`
+  }
+
+  /** Words before a command that OpenSSH runs on the host as root. */
+  get ssh(): string[] {
+    const options = ['ConnectTimeout=1', 'ConnectionAttempts=60', 'BatchMode=yes', 'LogLevel=ERROR']
+    const files = [`UserKnownHostsFile=${this.folder}/known_hosts`, `IdentityFile=${this.folder}/key`]
+    return [...[...options, ...files].flatMap((one) => ['-o', one]), `root@${this.address}`]
+  }
+
+  /** Runs a shell script on the host as root. */
+  run(script: string, input = ''): Promise<string> {
+    return command('ssh', [...this.ssh, script], { input })
+  }
+
+  /** Resolves when systemd says that everything is up. */
+  async boot(): Promise<void> {
+    const words = ['-q', '-D', this.disk, `--machine=${this.name}`, '--register=no', '--keep-unit', '-b']
+    this.container = spawn('systemd-nspawn', [...words, `--network-namespace-path=/run/netns/${this.name}`], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      detached: true,
+    })
+    await this.run('systemctl is-system-running --wait')
+  }
+
+  /** An orderly restart. */
+  async reboot(): Promise<void> {
+    const ended = this.ended()
+    await this.run('systemctl poweroff').catch(() => {})
+    await ended
+    await this.boot()
+  }
+
+  /** Takes the power away: what was not synced is lost, and nobody is told. */
+  async cutPower(): Promise<void> {
+    execFileSync('perl', ['-e', stopDisk, this.disk])
+    await this.kill()
+    execFileSync('umount', [this.disk])
+    this.mount()
+  }
+
+  remove(): void {
+    process.off('exit', this.removeAtExit)
+    this.container?.kill('SIGKILL')
+    const quietly = (program: string, ...words: string[]) => {
+      try {
+        execFileSync(program, words, { stdio: 'ignore' })
+      } catch {
+        // Cleaning up goes on; what was never made cannot be removed.
+      }
+    }
+    quietly('umount', '--lazy', this.disk)
+    quietly('ip', 'netns', 'delete', this.name)
+    quietly('ip', 'link', 'delete', this.name)
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  private mount(): void {
+    mkdirSync(this.disk, { recursive: true })
+    execFileSync('mount', ['-o', 'loop', join(this.folder, 'disk.ext4'), this.disk])
+  }
+
+  private async connectNetwork(): Promise<void> {
+    const inside = ['netns', 'exec', this.name, 'ip']
+    await command('ip', ['netns', 'add', this.name])
+    await command('ip', ['link', 'add', this.name, 'type', 'veth', 'peer', 'name', 'host0', 'netns', this.name])
+    await command('ip', ['address', 'add', `${this.gateway}/30`, 'dev', this.name])
+    await command('ip', ['link', 'set', this.name, 'up'])
+    await command('ip', [...inside, 'address', 'add', `${this.address}/30`, 'dev', 'host0'])
+    for (const device of ['lo', 'host0']) await command('ip', [...inside, 'link', 'set', device, 'up'])
+  }
+
+  private async ended(): Promise<void> {
+    const { container } = this
+    if (container && container.exitCode === null && container.signalCode === null) await once(container, 'close')
+  }
+
+  private async kill(): Promise<void> {
+    const ended = this.ended()
+    this.container?.kill('SIGKILL')
+    await ended
+  }
+}
