@@ -188,7 +188,7 @@ export interface Sent {
 }
 
 /** A transport that changes what is sent to a verb. */
-export function damaging(transport: Transport, verb: string, damage: (sent: Sent) => void): Transport {
+export function damaging(transport: Transport, verb: string, damage: (sent: Sent) => void | Promise<void>): Transport {
   return {
     ...transport,
     exec: async (command, options = {}) => {
@@ -203,7 +203,7 @@ export function damaging(transport: Transport, verb: string, damage: (sent: Sent
         script: all.subarray(0, end).toString().replace(/\\(.)/g, unfold),
         stdin: all.subarray(end + 1),
       }
-      damage(sent)
+      await damage(sent)
       const line = `${sent.script.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n`
       return transport.exec(command, { ...options, stdin: Readable.from([Buffer.from(line), sent.stdin]) })
     },
