@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto'
-import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, symlinkSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -68,7 +77,9 @@ function put(name: string, loaded: LoadedMember): Change {
 }
 
 export function temporaryFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'pgoci-test-'))
+  const folder = mkdtempSync(join(tmpdir(), 'pgoci-test-'))
+  chmodSync(folder, 0o755)
+  return folder
 }
 
 export function targetAt(root: string, transport: Transport, more: Partial<StoreTarget> = {}): StoreTarget {
