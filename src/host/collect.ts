@@ -52,23 +52,23 @@ export async function collect(running: Running, options: ExecOptions): Promise<E
 
   const source = typeof options.stdin === 'object' ? options.stdin : Readable.from([options.stdin ?? ''])
   let sourceError: unknown
-  source.once('error', (error) => {
-    sourceError = error
-  })
-  const fed = pipeline(
-    source,
-    async function* (chunks: AsyncIterable<Buffer>) {
-      for await (const chunk of chunks) {
+  pipeline(async function* () {
+    try {
+      for await (const chunk of source as AsyncIterable<Buffer>) {
         silence.refresh()
         yield chunk
       }
-    },
-    running.stdin,
-  ).catch(() => {})
+    } catch (error) {
+      // Only what the source itself throws; that a command stopped reading ends the loop without an error.
+      sourceError = error
+      throw error
+    }
+  }, running.stdin).catch(() => {})
   const stopped = new Promise<never>((_resolve, reject) => {
     const stop = () => {
       // What does not answer may not close either, so nobody waits for it.
       running.stop()
+      running.stdin.destroy()
       reject(ending.signal.reason)
     }
     if (ending.signal.aborted) stop()
@@ -77,9 +77,7 @@ export async function collect(running: Running, options: ExecOptions): Promise<E
   try {
     const end = await Promise.race([running.ended, stopped])
     source.destroy()
-    await fed
-    // A destroyed source reports our own destroy as an abort; only an error before the end is its own.
-    if (sourceError instanceof Error && (sourceError as NodeJS.ErrnoException).code !== 'ABORT_ERR') throw sourceError
+    if (sourceError !== undefined) throw sourceError
     return { ...end, stdout: Buffer.concat(output).toString('utf8'), stderr: errors.toString('utf8') }
   } finally {
     source.destroy()

@@ -64,4 +64,5 @@ fi
 sed -n 's/^want //p' "$scratch/asked" | while IFS= read -r object; do
   [ -e "objects/$object" ] || say missing "$object"
 done
+check_scratch
 echo OK

@@ -35,8 +35,7 @@ esac 2>/dev/null | tar -xf - 2>"$scratch/tar" || {
   said=$(head -c 400 "$scratch/tar")
   case $said in
     *'No space'* | *quota*) fail NO_SPACE "the disk of $root, or its number of files, ran full while writing" ;;
-    *' link'*'No such file'* | *hardlink*'No such file'*)
-      fail STORE_CHANGED "files that were there are gone" ;;
+    *' link '*'No such file'* | *hardlink*) fail STORE_CHANGED "files that were there are gone" ;;
     *EOF* | *'not look like a tar'* | *'short read'* | *'premature'* | *'unexpected end'* | '') fail CUT "the stream ended early" ;;
   esac
   fail HOST_REFUSED "tar in $root: $said"

@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto'
-import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, symlinkSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -68,7 +77,9 @@ function put(name: string, loaded: LoadedMember): Change {
 }
 
 export function temporaryFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'pgoci-test-'))
+  const folder = mkdtempSync(join(tmpdir(), 'pgoci-test-'))
+  chmodSync(folder, 0o755)
+  return folder
 }
 
 export function targetAt(root: string, transport: Transport, more: Partial<StoreTarget> = {}): StoreTarget {
@@ -188,7 +199,7 @@ export interface Sent {
 }
 
 /** A transport that changes what is sent to a verb. */
-export function damaging(transport: Transport, verb: string, damage: (sent: Sent) => void): Transport {
+export function damaging(transport: Transport, verb: string, damage: (sent: Sent) => void | Promise<void>): Transport {
   return {
     ...transport,
     exec: async (command, options = {}) => {
@@ -203,7 +214,7 @@ export function damaging(transport: Transport, verb: string, damage: (sent: Sent
         script: all.subarray(0, end).toString().replace(/\\(.)/g, unfold),
         stdin: all.subarray(end + 1),
       }
-      damage(sent)
+      await damage(sent)
       const line = `${sent.script.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n`
       return transport.exec(command, { ...options, stdin: Readable.from([Buffer.from(line), sent.stdin]) })
     },
