@@ -20,15 +20,19 @@ const ofTheHost: readonly Code[] = [
 /**
  * Turns changes that come one by one and at once into few commits: whatever is ready when a commit ends goes into
  * the next. A batch that fails is tried change by change, so that one bad change fails alone.
+ *
+ * @param options.ready resolves when no more changes are about to come
  */
-export function groupCommit(commit: (changes: readonly Change[]) => Promise<void>): (change: Change) => Promise<void> {
+export function groupCommit(
+  commit: (changes: readonly Change[]) => Promise<void>,
+  options: { readonly ready: () => Promise<void> },
+): (change: Change) => Promise<void> {
   const waiting: Waiting[] = []
   let running = false
   const run = async () => {
     running = true
-    // Resources of one run arrive within the same few milliseconds; they belong together.
-    await new Promise((resolve) => setTimeout(resolve, 20))
     while (waiting.length > 0) {
+      await options.ready()
       const batch = waiting.splice(0)
       try {
         await commit(batch.map(({ change }) => change))

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type * as pulumi from '@pulumi/pulumi'
 import { reportDrift } from '../engine/report.ts'
 import { messageOf, ProviderError } from '../model/error.ts'
+import { counted } from './checks.ts'
 import { distributionKind } from './distribution-kind.ts'
 import { extensionKind } from './extension-kind.ts'
 import { failuresOf } from './inputs.ts'
@@ -25,7 +26,7 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
       const parsed = schema.safeParse(program)
       if (!parsed.success) return { inputs: news, failures: failuresOf(parsed.error) }
       try {
-        return { inputs: toState({ ...(await pin(kind, olds, parsed.data as Inputs)), __provider }) }
+        return { inputs: toState({ ...(await counted(() => pin(kind, olds, parsed.data as Inputs))), __provider }) }
       } catch (error) {
         if (!(error instanceof ProviderError)) throw error
         return { inputs: news, failures: [{ property: blamed(error), reason: error.message }] }

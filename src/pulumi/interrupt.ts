@@ -1,4 +1,4 @@
-import { messageOf, ProviderError } from '../model/error.ts'
+import { ProviderError } from '../model/error.ts'
 
 const interrupted = new AbortController()
 let running = 0
@@ -19,8 +19,8 @@ function exitWhenIdle(): void {
 }
 
 /**
- * Runs a handler of the provider. The dynamic provider prints `${error}: ${error.stack}`; users need the message, and
- * once, so the stack is kept only if PGOCI_DEBUG is set.
+ * Runs a handler of the provider. The dynamic provider sends an error's message, which Pulumi shows at the resource,
+ * and prints `${error}: ${error.stack}` beside it: that is `ProviderError: HOST_UNREACHABLE` unless PGOCI_DEBUG is set.
  */
 export function operation<A extends unknown[], R>(handler: (...args: A) => Promise<R>): (...args: A) => Promise<R> {
   return async (...args) => {
@@ -29,8 +29,8 @@ export function operation<A extends unknown[], R>(handler: (...args: A) => Promi
       return await handler(...args)
     } catch (error) {
       if (error instanceof Error && !process.env['PGOCI_DEBUG']) {
-        error.stack = messageOf(error)
-        error.toString = () => 'pulumi-postgres-oci'
+        error.stack = error instanceof ProviderError ? error.code : error.message
+        error.toString = () => error.name
       }
       throw error
     } finally {

@@ -16,6 +16,7 @@ import { parseReference, type Reference } from '../model/reference.ts'
 import { openCache } from '../oci/cache.ts'
 import { openSource } from '../oci/open.ts'
 import { runScript, systemdUnit } from '../postgres/unit.ts'
+import { checksEnded } from './checks.ts'
 import type { DistributionInputs } from './inputs.ts'
 import { signal } from './interrupt.ts'
 import { registries } from './registries.ts'
@@ -73,7 +74,8 @@ const keyOf = ({ connection, root, instance }: Place) =>
 /** Brings one change to the host, together with whatever else this run wants there. */
 export function commit(place: Place, change: Change): Promise<void> {
   const key = keyOf(place)
-  const committer = committers.get(key) ?? groupCommit((changes) => commitTogether(place, changes))
+  const committer =
+    committers.get(key) ?? groupCommit((changes) => commitTogether(place, changes), { ready: checksEnded })
   committers.set(key, committer)
   return committer(change)
 }
