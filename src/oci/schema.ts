@@ -77,9 +77,9 @@ export function isManifestType(mediaType: string): boolean {
 }
 
 const kindSchema = z.object({
-  schemaVersion: z.unknown(),
+  schemaVersion: z.unknown().optional(),
   mediaType: z.string().nullish(),
-  manifests: z.unknown(),
+  manifests: z.unknown().optional(),
 })
 
 /**
