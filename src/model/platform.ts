@@ -31,14 +31,29 @@ export function parsePlatform(text: string): Platform | undefined {
   return variant ? { os, architecture, variant } : { os, architecture }
 }
 
-/** The variant every build of an architecture has when it names none. */
-const baseline: Readonly<Record<string, string>> = { amd64: 'v1', arm64: 'v8' }
+/** The number of the variant that every build of an architecture has when it names none. */
+const baseline: Readonly<Record<string, number>> = { amd64: 1, arm: 7, arm64: 8 }
 
-/** Whether a host of platform `host` can run what was built for `image`; no variant means the baseline. */
+/** `v3` is 3; each runs what is built for a lower one. */
+function levelOf(platform: Platform): number | undefined {
+  if (platform.variant === undefined) return baseline[platform.architecture] ?? 0
+  const level = /^v(\d{1,2})$/.exec(platform.variant)?.[1]
+  return level === undefined ? undefined : Number(level)
+}
+
+/** Whether a host of platform `host` can run what was built for `image`. */
 export function runsOn(image: Platform, host: Platform): boolean {
   if (image.os !== host.os || image.architecture !== host.architecture) return false
-  const base = baseline[image.architecture] ?? ''
-  const wanted = image.variant ?? base
-  const offered = host.variant ?? base
-  return wanted === offered || wanted === base
+  const wanted = levelOf(image)
+  const offered = levelOf(host)
+  if (wanted === undefined || offered === undefined) return image.variant === host.variant
+  return wanted <= offered
+}
+
+/** Of what runs on a host, the first of those that use most of it. */
+export function preferred<T extends { readonly platform: Platform }>(images: readonly T[]): T | undefined {
+  return images.reduce<T | undefined>(
+    (best, one) => (best && (levelOf(best.platform) ?? 0) >= (levelOf(one.platform) ?? 0) ? best : one),
+    undefined,
+  )
 }

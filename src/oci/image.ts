@@ -1,17 +1,16 @@
 import { readFile } from 'node:fs/promises'
-import { Readable } from 'node:stream'
-import type { Digest } from '../model/digest.ts'
+import { type Digest, isDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
 import { formatPlatform, type Platform, runsOn } from '../model/platform.ts'
 import { quote } from '../model/quote.ts'
 import type { Cache } from './cache.ts'
-import { selectManifest, wrongPlatform } from './platform.ts'
-import { type Manifest, parseConfig, parseIndexOrManifest } from './schema.ts'
-import type { Descriptor, RawManifest, Source } from './source.ts'
+import { imagesOf, selectEntry, wrongPlatform } from './platform.ts'
+import { type Index, isIndexType, type Manifest, parseConfig, parseIndexOrManifest } from './schema.ts'
+import { type Descriptor, maxDocument, type Source } from './source.ts'
 
-const maxConfig = 4 * 1024 * 1024
 const maxImage = 8 * 1024 ** 3
 const maxIndexDepth = 3
+const maxIndexes = 16
 const layerType =
   /^application\/vnd\.(?:oci\.image\.layer\.(?:nondistributable\.)?v1\.tar(?:\+gzip|\+zstd)?|docker\.image\.rootfs\.(?:diff|foreign\.diff)\.tar(?:\.gzip|\.zstd)?)$/
 
@@ -33,12 +32,18 @@ export interface ImageOptions {
   readonly signal?: AbortSignal
 }
 
-/** Follows an index to the platform's manifest and its config; every document has the digest it was asked by. */
+/**
+ * Follows an index to the platform's manifest and its config. Every document was proven by digest and size before it
+ * was parsed, and what the cache has is not asked for again: a pinned image that is in it needs no source.
+ */
 export async function readImage(source: Source, root: Digest, options: ImageOptions): Promise<Image> {
   const name = `${source.name}@${root}`
   const { digest, manifest } = await manifestFor(source, root, options, name)
-  if (manifest.config.size > maxConfig)
-    throw new ProviderError('LIMIT_EXCEEDED', `Cannot use ${name}: its config is larger than 4 MiB`)
+  if (manifest.config.size > maxDocument)
+    throw new ProviderError(
+      'LIMIT_EXCEEDED',
+      `Cannot use ${name}: its config is larger than 4 MiB; push it again with fewer labels`,
+    )
   const signal = options.signal ? { signal: options.signal } : {}
   const config = parseConfig(await readFile(await options.cache.blob(source, manifest.config, signal)), name)
   const platform: Platform = {
@@ -51,40 +56,55 @@ export async function readImage(source: Source, root: Digest, options: ImageOpti
   if (ids.length !== manifest.layers.length)
     throw new ProviderError(
       'BAD_IMAGE',
-      `Cannot use ${name}: it has ${manifest.layers.length} layers, its config lists ${ids.length}`,
+      `Cannot use ${name}: it has ${manifest.layers.length} layers, its config lists ${ids.length}; push it again`,
     )
   if (manifest.layers.reduce((sum, layer) => sum + layer.size, 0) > maxImage)
-    throw new ProviderError('LIMIT_EXCEEDED', `Cannot use ${name}: it is larger than 8 GiB`)
+    throw new ProviderError('LIMIT_EXCEEDED', `Cannot use ${name}: it is larger than 8 GiB; build a smaller image`)
   const layers = manifest.layers.map((layer, index) => {
     if (!layerType.test(layer.mediaType))
       throw new ProviderError(
         'BAD_IMAGE',
-        `Cannot use ${name}: its layer is of type ${quote(layer.mediaType)}, which is no file system layer`,
+        `Cannot use ${name}: its layer is of type ${quote(layer.mediaType)}, which is no file system layer; choose an image`,
       )
     return { ...layer, diffId: ids[index] as Digest }
   })
   return { manifest: digest, platform: formatPlatform(platform), labels: config.config?.Labels ?? {}, layers }
 }
 
-async function manifestFor(
-  source: Source,
-  root: Digest,
-  options: ImageOptions,
-  name: string,
-): Promise<{ digest: Digest; manifest: Manifest }> {
-  let digest = root
-  for (let depth = 0; depth < maxIndexDepth; depth += 1) {
-    const parsed = parseIndexOrManifest(await cachedManifest(source, digest, options), name)
-    if ('manifest' in parsed) return { digest, manifest: parsed.manifest }
-    digest = selectManifest(parsed.index, options.platform, name)
+/** An index may hold indexes; those without a platform are looked into. */
+async function manifestFor(source: Source, root: Digest, options: ImageOptions, name: string): Promise<Found> {
+  const signal = options.signal ? { signal: options.signal } : {}
+  const read = async (digest: Digest) =>
+    parseIndexOrManifest(await options.cache.manifest(source, digest, signal), name)
+  let documents = 0
+  const imagesIn = async (index: Index, depth: number): Promise<ReturnType<typeof imagesOf>> => {
+    const images: ReturnType<typeof imagesOf> = []
+    for (const entry of imagesOf(index)) {
+      if (!isIndexType(entry.mediaType) || entry.platform || !isDigest(entry.digest)) {
+        images.push(entry)
+        continue
+      }
+      documents += 1
+      if (depth >= maxIndexDepth || documents > maxIndexes) throw tooDeep(name)
+      const nested = await read(entry.digest)
+      images.push(...('index' in nested ? await imagesIn(nested.index, depth + 1) : [entry]))
+    }
+    return images
   }
-  throw new ProviderError('BAD_IMAGE', `Cannot use ${name}: its indexes are nested too deeply`)
+  let digest = root
+  for (let depth = 1; depth <= maxIndexDepth; depth += 1) {
+    const parsed = await read(digest)
+    if ('manifest' in parsed) return { digest, manifest: parsed.manifest }
+    digest = selectEntry(await imagesIn(parsed.index, depth), options.platform, name)
+  }
+  throw tooDeep(name)
 }
 
-async function cachedManifest(source: Source, digest: Digest, options: ImageOptions): Promise<RawManifest> {
-  // The cache knows blobs by digest and size; of a manifest named only by digest, the source tells the size first.
-  const raw = await source.manifest(digest, options.signal ? { signal: options.signal } : {})
-  const once: Source = { ...source, blob: async () => Readable.from([raw.bytes]) }
-  const path = await options.cache.blob(once, { ...raw.descriptor, digest })
-  return { descriptor: { ...raw.descriptor, digest }, bytes: await readFile(path) }
+interface Found {
+  readonly digest: Digest
+  readonly manifest: Manifest
+}
+
+function tooDeep(name: string): ProviderError {
+  return new ProviderError('BAD_IMAGE', `Cannot use ${name}: its indexes hold too many indexes; push it again as one`)
 }

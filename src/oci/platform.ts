@@ -1,26 +1,43 @@
-import type { Digest } from '../model/digest.ts'
+import { type Digest, isDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
-import { formatPlatform, type Platform, runsOn } from '../model/platform.ts'
-import { printable } from '../model/quote.ts'
-import type { Index } from './schema.ts'
+import { formatPlatform, type Platform, preferred, runsOn } from '../model/platform.ts'
+import { printable, quote } from '../model/quote.ts'
+import { type Index, isIndexType, isManifestType } from './schema.ts'
+
+type IndexEntry = Index['manifests'][number]
+
+/** Entries of other kinds than images are passed over (image-index.md), and so are attestations. */
+export function imagesOf(index: Index): IndexEntry[] {
+  return index.manifests.filter(
+    ({ mediaType, platform, annotations }) =>
+      (isIndexType(mediaType) || isManifestType(mediaType)) &&
+      platform?.os !== 'unknown' &&
+      annotations?.['vnd.docker.reference.type'] === undefined,
+  )
+}
 
 /**
- * The manifest of an index for a host: the exact variant first, then the baseline, then the order of the index.
- * Attestations (`unknown/unknown`) are no images.
+ * The entry for a host: what needs most of what the host has, then the order of the index. One that names no
+ * platform is taken when it is the only one; its config is asked later.
  *
  * @throws ProviderError WRONG_PLATFORM that lists what there is
  */
-export function selectManifest(index: Index, platform: Platform, source: string): Digest {
-  const images = index.manifests.flatMap((one) => {
-    const { os, architecture, variant } = one.platform ?? { os: 'unknown', architecture: 'unknown' }
-    if (os === 'unknown' || one.annotations?.['vnd.docker.reference.type'] !== undefined) return []
-    return [{ digest: one.digest, platform: variant ? { os, architecture, variant } : { os, architecture } }]
+export function selectEntry(images: readonly IndexEntry[], host: Platform, source: string): Digest {
+  const known = images.flatMap(({ digest, platform }) => {
+    if (!platform) return []
+    const { os, architecture, variant } = platform
+    return [{ digest, platform: variant ? { os, architecture, variant } : { os, architecture } }]
   })
-  const fits = images.filter((image) => runsOn(image.platform, platform))
-  const best = fits.find((image) => image.platform.variant === platform.variant) ?? fits[0]
-  if (best) return best.digest
-  const there = printable(images.map((image) => formatPlatform(image.platform)).join(', '), 300) || 'none'
-  throw wrongPlatform(source, platform, there)
+  const fits = known.filter((image) => runsOn(image.platform, host))
+  const best = preferred(fits) ?? (known.length === 0 && images.length === 1 ? images[0] : undefined)
+  if (best !== undefined && isDigest(best.digest)) return best.digest
+  if (best !== undefined)
+    throw new ProviderError(
+      'BAD_IMAGE',
+      `Cannot use ${source}: its digest ${quote(best.digest)} is no sha256, and others are not supported; push it again`,
+    )
+  const there = printable(known.map((image) => formatPlatform(image.platform)).join(', '), 300)
+  throw wrongPlatform(source, host, there || 'no platform at all')
 }
 
 export function wrongPlatform(source: string, host: Platform, there: string): ProviderError {

@@ -2,9 +2,10 @@ import { z } from 'zod'
 import { type Digest, isDigest } from '../model/digest.ts'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
-import type { RawManifest } from './source.ts'
 
-export const digestSchema = z.string().refine(isDigest, 'is no sha256 digest') as unknown as z.ZodType<Digest>
+export const digestSchema = z
+  .string()
+  .refine(isDigest, 'is no sha256 digest, and others are not supported') as unknown as z.ZodType<Digest>
 
 const descriptorSchema = z.object({
   mediaType: z.string().max(255),
@@ -22,22 +23,25 @@ const indexSchema = z.object({
   schemaVersion: z.literal(2),
   manifests: z
     .array(
-      descriptorSchema.extend({
+      z.object({
+        mediaType: z.string().max(255),
+        // Entries that we do not choose may have digests that we do not know.
+        digest: z.string().max(255),
         platform: platformSchema.nullish(),
         annotations: z.record(z.string(), z.string()).nullish(),
       }),
     )
     .max(10_000),
   // One document that is both an index and a manifest means different things to different readers (CVE-2021-41190).
-  layers: z.undefined().optional(),
-  config: z.undefined().optional(),
+  layers: z.undefined('is that of a manifest, and this is an index').optional(),
+  config: z.undefined('is that of a manifest, and this is an index').optional(),
 })
 
 const manifestSchema = z.object({
   schemaVersion: z.literal(2),
   config: descriptorSchema,
-  layers: z.array(descriptorSchema).min(1).max(256),
-  manifests: z.undefined().optional(),
+  layers: z.array(descriptorSchema).min(1, 'is empty').max(256),
+  manifests: z.undefined('is that of an index, and this is a manifest').optional(),
 })
 
 const configSchema = z.object({
@@ -64,24 +68,34 @@ const manifestTypes = [
 /** What we ask registries for. */
 export const acceptedManifests = [...indexTypes, ...manifestTypes].join(', ')
 
-function isIndexType(mediaType: string): boolean {
+export function isIndexType(mediaType: string): boolean {
   return indexTypes.includes(mediaType)
 }
 
-/** @throws ProviderError BAD_IMAGE */
-export function parseIndexOrManifest(raw: RawManifest, source: string): { index: Index } | { manifest: Manifest } {
-  const value = parseJson(raw.bytes, source)
-  const { mediaType } = raw.descriptor
-  const body = z.object({ mediaType: z.string().optional(), schemaVersion: z.unknown() }).safeParse(value)
-  if (body.success && body.data.schemaVersion === 1)
-    throw bad(source, 'it is a Docker schema 1 manifest; push it again with a current tool')
-  const stated = body.success ? body.data.mediaType : undefined
-  if (stated !== undefined && stated !== mediaType) {
-    throw bad(source, `its manifest says it is ${quote(stated)}, but was announced as ${quote(mediaType)}`)
-  }
-  if (isIndexType(mediaType)) return { index: check(indexSchema, value, source) }
-  if (manifestTypes.includes(mediaType)) return { manifest: check(manifestSchema, value, source) }
-  throw bad(source, `it is of type ${quote(mediaType)}, which is no image`)
+export function isManifestType(mediaType: string): boolean {
+  return manifestTypes.includes(mediaType)
+}
+
+const kindSchema = z.object({
+  schemaVersion: z.unknown().optional(),
+  mediaType: z.string().nullish(),
+  manifests: z.unknown().optional(),
+})
+
+/**
+ * Whether a document is an index or a manifest is told by its bytes, which its digest covers, and never by a header
+ * of an answer, which nothing covers. umoci writes manifests without a media type, which is legal; their fields tell.
+ *
+ * @throws ProviderError BAD_IMAGE
+ */
+export function parseIndexOrManifest(bytes: Uint8Array, source: string): { index: Index } | { manifest: Manifest } {
+  const value = parseJson(bytes, source)
+  const { schemaVersion, mediaType, manifests } = check(kindSchema, value, source)
+  if (schemaVersion === 1) throw bad(source, 'it is a Docker schema 1 manifest; push it again with a current tool')
+  const isIndex = mediaType ? isIndexType(mediaType) : manifests !== undefined
+  if (isIndex) return { index: check(indexSchema, value, source) }
+  if (!mediaType || isManifestType(mediaType)) return { manifest: check(manifestSchema, value, source) }
+  throw bad(source, `it is of type ${quote(mediaType)}, which is no image; choose another reference`)
 }
 
 /** @throws ProviderError BAD_IMAGE */
@@ -93,7 +107,7 @@ export function parseJson(bytes: Uint8Array, source: string): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (error) {
-    throw bad(source, `its metadata is no JSON: ${printable(messageOf(error))}`)
+    throw bad(source, `its metadata is no JSON (${printable(messageOf(error))}); push it again`)
   }
 }
 
@@ -103,7 +117,7 @@ export function check<T>(schema: z.ZodType<T>, value: unknown, source: string): 
   const issue = parsed.error.issues[0]
   throw bad(
     source,
-    `its metadata is malformed at ${quote(issue?.path.join('.') || 'the top')}: ${printable(issue?.message ?? '')}`,
+    `its metadata is malformed, ${quote(issue?.path.join('.') || 'all of it')} ${printable(issue?.message ?? '')}; push it again`,
   )
 }
 

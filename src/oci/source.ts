@@ -8,23 +8,21 @@ export interface Descriptor {
   readonly size: number
 }
 
-/** A manifest or index as it came: raw bytes are kept, because their digest is their identity. */
-export interface RawManifest {
-  readonly descriptor: Descriptor
-  readonly bytes: Uint8Array
-}
+/** Manifests, indexes and configs: what the specification asks clients to take, and every large client's limit. */
+export const maxDocument = 4 * 1024 * 1024
 
 /**
- * Where images come from: a registry, a layout on disk, later archives and mirrors. A source is bound to one
- * repository. It transports; {@link ImageStore} proves what it transported.
+ * Where images come from: a registry, a layout on disk; later archives, mirrors, and registries that want a login.
+ * A source is bound to one repository, and so are its credentials. It only transports, and nobody trusts it: the
+ * cache proves what came before anything reads it.
  */
 export interface Source {
   /** For messages: `ghcr.io/acme/pgvector`, `oci:./images`. */
   readonly name: string
-  /** The manifest or index behind a tag (HEAD or GET). NOT_FOUND names the tag. */
-  resolve(tag: string | undefined, options?: { signal?: AbortSignal }): Promise<Descriptor>
-  /** The bytes of a manifest or index. At most 4 MiB. */
-  manifest(digest: Digest, options?: { signal?: AbortSignal }): Promise<RawManifest>
-  /** The bytes of a blob, unverified. */
+  /** The digest of the manifest or index behind a tag; NOT_FOUND names the tag and what there is. */
+  resolve(tag: string | undefined, options?: { signal?: AbortSignal }): Promise<{ readonly digest: Digest }>
+  /** The raw bytes of a manifest or index, unverified; at most {@link maxDocument}. */
+  manifest(digest: Digest, options?: { signal?: AbortSignal }): Promise<Uint8Array>
+  /** The bytes of a blob, unverified. Whatever interrupts it, no byte comes twice or is left out. */
   blob(descriptor: Descriptor, options?: { signal?: AbortSignal }): Promise<Readable>
 }
