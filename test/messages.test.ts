@@ -208,7 +208,7 @@ function forPostgres17(path: string, bytes: Uint8Array): Uint8Array {
 function scrub(text: string): string {
   return text
     .replaceAll(folder, '/tmp')
-    .replace(/(ssh-\w+|SHA256:?) [A-Za-z0-9+/=]{20,}/g, '$1 AAAA…')
+    .replace(/(ecdsa-\S+|SHA256:?) [A-Za-z0-9+/=]{20,}/g, '$1 AAAA…')
     .replace(/127\.0\.0\.1:\d{4,5}/g, 'db1.example.com')
     .replaceAll('127.0.0.1', 'db1.example.com')
     .replace(/sha256:[0-9a-f]{64}/g, 'sha256:…')

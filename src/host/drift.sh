@@ -103,7 +103,8 @@ whole_trees() { # prints names
   for tree in trees/*; do
     [ -d "$tree" ] || continue
     name=${tree#trees/}
-    check_tree "$name" quick && [ ! -s "$scratch/deviations" ] && echo "$name"
+    check_tree "$name" quick || return 1
+    [ -s "$scratch/deviations" ] || echo "$name"
   done
 }
 

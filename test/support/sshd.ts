@@ -5,7 +5,7 @@ import ssh2 from 'ssh2'
 
 export interface TestSshd {
   readonly port: number
-  /** `ssh-ed25519 AAAA…`: what a connection needs as hostKey. */
+  /** `ecdsa-sha2-nistp256 AAAA…`: what a connection needs as hostKey. */
   readonly hostKey: string
   readonly privateKey: string
   /** Commands that were run, for counting. */
@@ -25,7 +25,7 @@ export async function startSshd(
   options: { shell?: string[]; env?: NodeJS.ProcessEnv; former?: TestSshd } = {},
 ): Promise<TestSshd> {
   const [shell = 'sh', ...words] = options.shell ?? ['sh']
-  const privateKey = options.former?.privateKey ?? ssh2.utils.generateKeyPairSync('ed25519').private
+  const privateKey = options.former?.privateKey ?? ssh2.utils.generateKeyPairSync('ecdsa', { bits: 256 }).private
   const key = ssh2.utils.parseKey(privateKey)
   if (key instanceof Error) throw key
   const commands: string[] = []
@@ -62,7 +62,7 @@ export async function startSshd(
   return {
     port,
     privateKey,
-    hostKey: `ssh-ed25519 ${line.getPublicSSH().toString('base64')}`,
+    hostKey: `ecdsa-sha2-nistp256 ${line.getPublicSSH().toString('base64')}`,
     commands,
     cut: () => {
       for (const client of clients) client.end()
