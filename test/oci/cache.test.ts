@@ -25,8 +25,8 @@ import { openCache } from '../../src/oci/cache.ts'
 import { readImage } from '../../src/oci/image.ts'
 import { openSource } from '../../src/oci/open.ts'
 import type { Source } from '../../src/oci/source.ts'
-import { blob, blobsOf, image, index } from '../support/layout.ts'
 import { stallAfter, startRegistry } from '../support/fault-registry.ts'
+import { blob, blobsOf, image, index } from '../support/layout.ts'
 
 const bytes = randomBytes(400_000)
 const one = blob('application/octet-stream', bytes)

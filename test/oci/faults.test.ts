@@ -9,7 +9,6 @@ import { parseReference } from '../../src/model/reference.ts'
 import { type Cache, openCache } from '../../src/oci/cache.ts'
 import { openSource } from '../../src/oci/open.ts'
 import type { Source } from '../../src/oci/source.ts'
-import { blob, blobsOf, image } from '../support/layout.ts'
 import {
   cutAfter,
   errors,
@@ -21,6 +20,7 @@ import {
   status,
   type TestRegistry,
 } from '../support/fault-registry.ts'
+import { blob, blobsOf, image } from '../support/layout.ts'
 
 const made = image([randomBytes(3 * 1024 ** 2)])
 const [layer] = made.layers as [(typeof made.layers)[0]]

@@ -10,9 +10,9 @@ import { readImage } from '../../src/oci/image.ts'
 import { openSource } from '../../src/oci/open.ts'
 import type { RegistrySettings } from '../../src/oci/registry.ts'
 import { type RealRegistry, skopeo, startDockerRegistry } from '../support/docker-registry.ts'
+import { startRegistry } from '../support/fault-registry.ts'
 import { blobsOf, image, index, writeLayoutOf } from '../support/layout.ts'
 import { testWith } from '../support/needs.ts'
-import { startRegistry } from '../support/fault-registry.ts'
 import { directory, file, tar } from '../support/tar.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'pgoci-registry-'))

@@ -29,6 +29,7 @@ export async function startDockerRegistry(folder: string, options: { tls?: boole
     env: { PATH: process.env['PATH'], OTEL_TRACES_EXPORTER: 'none' },
   })
   const ended = once(child, 'exit')
+  process.once('exit', () => child.kill('SIGKILL'))
   let said = ''
   for await (const line of createInterface({ input: child.stderr })) {
     said += `${line}\n`
