@@ -51,6 +51,8 @@ function parseLayout(text: string, rest: string): LayoutReference {
   const path = colon < 0 ? rest : rest.slice(0, colon)
   const tag = colon < 0 ? undefined : rest.slice(colon + 1)
   if (path === '' || path.includes('\0')) throw bad(text, 'expected oci:DIR or oci:DIR:TAG')
+  // Pinned, it would be read as another folder with a tag.
+  if (path.includes(':')) throw bad(text, `the folder ${quote(path)} has a colon in its name; give it another name`)
   if (tag === undefined) return { transport: 'oci', path }
   if (!layoutTagPattern.test(tag)) throw bad(text, `${quote(tag)} is no tag`)
   return { transport: 'oci', path, tag }

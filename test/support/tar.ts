@@ -59,7 +59,7 @@ export function meta(type: string, data: string | Buffer): Buffer {
   return Buffer.concat([header({ name: '././@meta', type, size: bytes.length }), padded(bytes)])
 }
 
-export function record(key: string, value: string | Buffer): Buffer {
+function record(key: string, value: string | Buffer): Buffer {
   const tail = Buffer.concat([Buffer.from(` ${key}=`), Buffer.from(value as string), Buffer.from('\n')])
   let length = tail.length + 1
   while (String(length).length + tail.length !== length) length += 1
@@ -87,7 +87,7 @@ export function stream(bytes: Buffer, piece = 700): Readable {
   )
 }
 
-export function readTar(bytes: Buffer, special: Special = 'refuse'): Promise<LayerEntry[]> {
+function readTar(bytes: Buffer, special: Special = 'refuse'): Promise<LayerEntry[]> {
   return readLayer(stream(bytes), { diffId: digestOf(bytes), special })
 }
 
