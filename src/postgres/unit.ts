@@ -93,12 +93,17 @@ WantedBy=multi-user.target
 }
 
 /**
- * A script that runs one program of the distribution as the service would: `sh run initdb`, `sh run psql`. It
- * needs root, or polkit's leave.
+ * A script that runs one program of the distribution as the service would: `sh run initdb`, `sh run psql`. It needs
+ * root, or polkit's leave. systemd replaces `$NAME` and `$$` in what it runs, so every dollar is doubled.
  */
 export function runScript(options: UnitOptions): string {
   const properties = sandbox(options).map((property) => `  --property='${property}' \\\n`)
   return `# sh run PROGRAM WORDS…: runs a program of PostgreSQL ${options.major} (${options.instance}) in its own root, as postgres.
+for word in "$@"; do
+  shift
+  word=$(printf '%s.' "$word" | sed 's/[$]/$$/g')
+  set -- "$@" "\${word%.}"
+done
 if [ -t 0 ] && [ -t 1 ]; then how=--pty; else how=--pipe; fi
 exec systemd-run --quiet --collect --wait "$how" \\
 ${properties.join('')}  -- /usr/bin/env "$@"
