@@ -69,7 +69,7 @@ describe.skipIf(why !== undefined)(`a real Debian host${why ? ` (skipped: ${why}
 
   test('destroy leaves the store empty and the data alone', async () => {
     const refused = await db.stack.run('destroy', '--yes', '--skip-preview')
-    expect(refused.output).toContain('stop the server first')
+    expect(refused.output).toContain('a process still runs from')
     await db.host.run('systemctl disable --now pgoci-orders')
     await db.stack.expect(0, 'destroy', '--yes', '--skip-preview')
     expect(await db.host.run('find /var/lib/pgoci -mindepth 2')).toBe('')
