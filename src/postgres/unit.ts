@@ -17,6 +17,8 @@ export function mountPoints(options: { readonly store: string }): { directories:
       'proc',
       'sys',
       'tmp',
+      'mnt',
+      'srv',
       'run',
       'run/postgresql',
       'var',
@@ -52,7 +54,8 @@ function sandbox(options: UnitOptions): readonly string[] {
     'StateDirectoryMode=0700',
     'RuntimeDirectory=postgresql',
     'RuntimeDirectoryPreserve=yes',
-    'TemporaryFileSystem=/tmp:mode=1777 /var/tmp:mode=1777',
+    // Where nothing is installed, so that a drop-in's BindPaths= finds a place without a folder made in the tree.
+    'TemporaryFileSystem=/tmp:mode=1777 /var/tmp:mode=1777 /mnt /srv',
     `Environment=PGDATA=${dataDirectory(instance)}`,
     `Environment=PATH=/${options.binDirectory}:/usr/local/bin:/usr/bin:/bin`,
     // The host's LANG may be a locale that the image lacks; this one is in every glibc and musl.

@@ -34,6 +34,25 @@ describe.skipIf(why !== undefined)(`a real Debian host${why ? ` (skipped: ${why}
     expect(await write(`/var/lib/pgoci/instances/orders/current/evil`)).toContain('ERROR')
   })
 
+  test('the run script hands on words and streams', async () => {
+    const run = '/var/lib/pgoci/instances/orders/current/run'
+    expect(await db.host.run(`sh ${run} psql -At -c 'SELECT $$a  b$$, $x$c$x$'`)).toBe('a  b|c\n')
+    expect(await db.host.run(`sh ${run} pg_dump | sh ${run} psql -q -v ON_ERROR_STOP=1 template1`)).toBe('')
+    await expect(db.host.run(`sh ${run} psql -c 'SELECT 1/0'`)).rejects.toThrow('ended with 1')
+  })
+
+  test('a drop-in brings more of the host in, and leaves the tree as it is', async () => {
+    const folder = '/etc/systemd/system/pgoci-orders.service.d'
+    await db.host.run(
+      `install -d -o postgres /srv/archive && mkdir ${folder} && cat >${folder}/archive.conf`,
+      '[Service]\nBindPaths=/srv/archive\n',
+    )
+    await db.host.run('systemctl daemon-reload && systemctl restart pgoci-orders')
+    expect(await db.query("COPY (SELECT 'kept') TO '/srv/archive/row'")).toBe('COPY 1')
+    expect(await db.host.run('cat /srv/archive/row')).toBe('kept\n')
+    await db.stack.expect(0, 'preview', '--refresh', '--expect-no-changes')
+  })
+
   test('extensions of a second up are creatable in an open session, without reload or restart', async () => {
     const session = db.session()
     const started = await session.query('SELECT pg_postmaster_start_time(), pg_conf_load_time()')
