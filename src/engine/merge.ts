@@ -31,8 +31,12 @@ export function merge(members: readonly Placed[], options: MergeOptions): Merged
   const all = new Map<string, Entry>()
   const owner = new Map<string, Placed>()
   for (const member of members) {
-    for (const [path, entry] of member.tree) {
+    for (const [named, entry] of member.tree) {
+      const path = throughLinks(all, named)
+      if (path === undefined) throw conflict(named, owner.get(named), member)
       const there = all.get(path)
+      // Debian's packages may still bring /lib/udev, where the distribution has a link from /lib to /usr/lib.
+      if (entry.kind === 'directory' && there?.kind === 'link') continue
       if (there !== undefined && !sameEntry(there, entry)) throw conflict(path, owner.get(path), member)
       all.set(path, entry)
       owner.set(path, member)
@@ -51,6 +55,26 @@ export function merge(members: readonly Placed[], options: MergeOptions): Merged
   link(root, options.libraryDirectory, `${options.livePath}/lib`)
   link(root, options.shareDirectory, `${options.livePath}/share`)
   return { root, live }
+}
+
+/** The path with links among its parents followed, inside its area; undefined when they never end. */
+function throughLinks(all: ReadonlyMap<string, Entry>, path: string): string | undefined {
+  const [area = '', ...open] = path.split('/')
+  const done: string[] = []
+  for (let links = 0; open.length > 0; ) {
+    const part = open.shift() as string
+    if (part === '..') done.pop()
+    if (part === '' || part === '.' || part === '..') continue
+    done.push(part)
+    const entry = open.length > 0 ? all.get([area, ...done].join('/')) : undefined
+    if (entry?.kind !== 'link') continue
+    links += 1
+    if (links > 40) return undefined
+    if (entry.target.startsWith('/')) done.length = 0
+    else done.pop()
+    open.unshift(...entry.target.split('/'))
+  }
+  return [area, ...done].join('/')
 }
 
 function link(root: Map<string, Entry>, path: string, target: string): void {

@@ -4,19 +4,34 @@ export interface ControlFile {
   readonly requires: readonly string[]
 }
 
-/** Reads `key = value` lines as Postgres does (guc-file.l): quotes doubled or escaped inside quotes, `#` comments. */
+const escapes: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }
+
+/**
+ * Reads `key = value` lines as Postgres does: the last one of a key counts, the `=` may be missing, strings have
+ * quotes doubled and C escapes (guc-file.l, GUC_scanstr), `requires` is a list of SQL names (extension.c).
+ */
 export function parseControl(text: string): ControlFile {
   const values = new Map<string, string>()
   for (const line of text.slice(0, 65536).split(/\r?\n/)) {
-    const found = /^\s*([A-Za-z_][\w.]*)\s*=?\s*(?:'((?:[^'\\]|\\.|'')*)'|([^\s#']+))/.exec(line)
+    const found = /^\s*([A-Za-z_][\w.]*)\s*=?\s*(?:'((?:[^'\\]|\\.|'')*)'|([^\s#'=]+))\s*(?:#.*)?$/.exec(line)
     if (!found) continue
-    const value =
-      found[2] === undefined ? (found[3] ?? '') : found[2].replace(/''|\\(.)/g, (all, escaped) => escaped ?? all[0])
-    values.set((found[1] as string).toLowerCase(), value)
+    const [, key = '', quoted, plain = ''] = found
+    values.set(key.toLowerCase(), quoted === undefined ? plain : unquote(quoted))
   }
-  const requires = (values.get('requires') ?? '')
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '')
-  return { defaultVersion: values.get('default_version'), requires }
+  return { defaultVersion: values.get('default_version'), requires: nameList(values.get('requires') ?? '') }
+}
+
+function unquote(text: string): string {
+  return text.replace(/''|\\([0-7]{1,3}|.)/g, (_all, escaped?: string) => {
+    if (escaped === undefined) return "'"
+    if (/^[0-7]/.test(escaped)) return String.fromCharCode(Number.parseInt(escaped, 8) & 255)
+    return escapes[escaped] ?? escaped
+  })
+}
+
+/** SQL names: folded to lower case unless in double quotes (varlena.c, SplitIdentifierString). */
+function nameList(text: string): string[] {
+  return [...text.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^\s,"]+))\s*(?:,|$)/g)].map(([, quoted, plain = '']) =>
+    quoted === undefined ? plain.toLowerCase() : quoted.replaceAll('""', '"'),
+  )
 }

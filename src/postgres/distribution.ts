@@ -20,6 +20,7 @@ const layouts: readonly { name: string; bin: RegExp; library: string; share: str
     share: 'usr/share/postgresql/$1',
   },
   { name: 'rpm', bin: /^usr\/pgsql-(\d+)\/bin$/, library: 'usr/pgsql-$1/lib', share: 'usr/pgsql-$1/share' },
+  { name: 'fedora', bin: /^usr\/bin$/, library: 'usr/lib64/pgsql', share: 'usr/share/pgsql' },
   { name: 'prefix', bin: /^((?:.+\/)?)bin$/, library: '$1lib/postgresql', share: '$1share/postgresql' },
   { name: 'bitnami', bin: /^(.+\/)bin$/, library: '$1lib', share: '$1share' },
 ]

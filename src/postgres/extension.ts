@@ -1,6 +1,6 @@
 import { posix } from 'node:path'
 import { ProviderError } from '../model/error.ts'
-import { type Entry, nameOf, parentOf, type Tree } from '../model/tree.ts'
+import { type Entry, parentOf, type Tree } from '../model/tree.ts'
 
 /** One entry of an extension image, and where it goes in an instance. */
 export interface PlacedEntry {
@@ -13,6 +13,7 @@ export interface PlacedEntry {
 const libraryRoots = [
   /^usr\/lib\/postgresql\/\d+\/lib\//,
   /^usr\/pgsql-\d+\/lib\//,
+  /^usr\/lib64\/pgsql\//,
   /^(?:.*\/)?lib\/postgresql\//,
   /^pgsql\/pkglib\//,
   /^opt\/bitnami\/postgresql\/lib\//,
@@ -20,6 +21,7 @@ const libraryRoots = [
 const shareRoots = [
   /^usr\/share\/postgresql\/\d+\//,
   /^usr\/pgsql-\d+\/share\//,
+  /^usr\/share\/pgsql\//,
   /^(?:.*\/)?share\/postgresql\//,
   /^pgsql\/share\//,
   /^opt\/bitnami\/postgresql\/share\//,
@@ -82,7 +84,8 @@ function follow(tree: Tree, start: string): Entry | undefined {
   return undefined
 }
 
-/** `hstore` of `live/share/extension/hstore.control`. */
+/** `hstore` of `live/share/extension/hstore.control`; `hstore--1.8.control` only adds to it (extension.c). */
 export function extensionName(path: string): string | undefined {
-  return /^live\/share\/extension\/[^/]+\.control$/.test(path) ? nameOf(path).slice(0, -'.control'.length) : undefined
+  const [, name] = /^live\/share\/extension\/([^/]+)\.control$/.exec(path) ?? []
+  return name?.includes('--') ? undefined : name
 }

@@ -17,6 +17,8 @@ export function mountPoints(options: { readonly store: string }): { directories:
       'proc',
       'sys',
       'tmp',
+      'mnt',
+      'srv',
       'run',
       'run/postgresql',
       'var',
@@ -52,7 +54,8 @@ function sandbox(options: UnitOptions): readonly string[] {
     'StateDirectoryMode=0700',
     'RuntimeDirectory=postgresql',
     'RuntimeDirectoryPreserve=yes',
-    'TemporaryFileSystem=/tmp:mode=1777 /var/tmp:mode=1777',
+    // Where nothing is installed, so that a drop-in's BindPaths= finds a place without a folder made in the tree.
+    'TemporaryFileSystem=/tmp:mode=1777 /var/tmp:mode=1777 /mnt /srv',
     `Environment=PGDATA=${dataDirectory(instance)}`,
     `Environment=PATH=/${options.binDirectory}:/usr/local/bin:/usr/bin:/bin`,
     // The host's LANG may be a locale that the image lacks; this one is in every glibc and musl.
@@ -93,12 +96,17 @@ WantedBy=multi-user.target
 }
 
 /**
- * A script that runs one program of the distribution as the service would: `sh run initdb`, `sh run psql`. It
- * needs root, or polkit's leave.
+ * A script that runs one program of the distribution as the service would: `sh run initdb`, `sh run psql`. It needs
+ * root, or polkit's leave. systemd replaces `$NAME` and `$$` in what it runs, so every dollar is doubled.
  */
 export function runScript(options: UnitOptions): string {
   const properties = sandbox(options).map((property) => `  --property='${property}' \\\n`)
   return `# sh run PROGRAM WORDS…: runs a program of PostgreSQL ${options.major} (${options.instance}) in its own root, as postgres.
+for word in "$@"; do
+  shift
+  word=$(printf '%s.' "$word" | sed 's/[$]/$$/g')
+  set -- "$@" "\${word%.}"
+done
 if [ -t 0 ] && [ -t 1 ]; then how=--pty; else how=--pipe; fi
 exec systemd-run --quiet --collect --wait "$how" \\
 ${properties.join('')}  -- /usr/bin/env "$@"

@@ -1,33 +1,42 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { cachedFolder } from './cache.ts'
 import { command } from './command.ts'
 
 const recipe = join(import.meta.dirname, 'debian-host.sh')
 // EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH: the file system stops where it is, its journal unwritten.
-const stopDisk = 'open(my $disk, "<", $ARGV[0]) or die $!; ioctl($disk, 0x8004587D, pack("L", 2)) or die $!'
+const stopDisk =
+  'open(my $disk, "<", $ARGV[0]) or die $!; my $flags = pack("L", 2); ioctl($disk, 0x8004587D, $flags) or die $!'
+
+let hosts = 0
 
 /**
  * A real Debian host: its own disk (ext4 on a loop device), systemd as PID 1, sshd, its own network behind a veth
  * pair. Users are `root` and `deploy` (sudo without a password), both with the key `privateKey`.
  */
 export class DebianHost {
-  readonly name = `pgoci${process.pid}`
+  readonly name: string
   readonly address: string
   readonly folder: string = mkdtempSync(join(tmpdir(), 'pgoci-host-'))
   /** Where the controller sees the host's disk. */
   readonly disk: string = join(this.folder, 'disk')
+  private readonly image: string = join(this.folder, 'disk.ext4')
   private readonly gateway: string
+  private cuts = 0
   private container: ChildProcess | undefined
   private readonly removeAtExit = () => this.remove()
 
   private constructor() {
-    // 198.18.0.0/15 is for tests (RFC 2544); a /30 of it for each process.
-    const block = (process.pid % 16_384) * 4
-    const at = (offset: number) => `198.18.${(block + offset) >> 8}.${(block + offset) & 255}`
+    hosts += 1
+    this.name = `pgoci${process.pid}-${hosts}`
+    // 198.18.0.0/15 is for tests (RFC 2544); a /30 of it for each host, sixteen hosts a process.
+    const block = ((process.pid % 2048) * 16 + (hosts % 16)) * 4
+    const at = (offset: number) =>
+      `198.${18 + (block >> 16)}.${((block + offset) >> 8) & 255}.${(block + offset) & 255}`
     this.gateway = at(1)
     this.address = at(2)
   }
@@ -40,7 +49,7 @@ export class DebianHost {
     const host = new DebianHost()
     process.once('exit', host.removeAtExit)
     try {
-      await command('cp', ['--sparse=always', join(image, 'disk.ext4'), join(host.folder, 'disk.ext4')])
+      await command('cp', ['--sparse=always', join(image, 'disk.ext4'), host.image])
       await command('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(host.folder, 'key')])
       await host.connectNetwork()
       host.mount()
@@ -86,11 +95,20 @@ export class DebianHost {
 
   /** Resolves when systemd says that everything is up. */
   async boot(): Promise<void> {
-    const words = ['-q', '-D', this.disk, `--machine=${this.name}`, '--register=no', '--keep-unit', '-b']
-    this.container = spawn('systemd-nspawn', [...words, `--network-namespace-path=/run/netns/${this.name}`], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-      detached: true,
-    })
+    // Killing nspawn alone leaves its processes; a PID namespace around it ends with its first process, and that with us.
+    const around = ['--pdeathsig', 'KILL', 'unshare', '--pid', '--fork', '--kill-child', '--mount-proc']
+    const words = [
+      'systemd-nspawn',
+      '-q',
+      '-D',
+      this.disk,
+      `--machine=${this.name}`,
+      '--register=no',
+      '--keep-unit',
+      '-b',
+    ]
+    const network = `--network-namespace-path=/run/netns/${this.name}`
+    this.container = spawn('setpriv', [...around, ...words, network], { stdio: 'ignore', detached: true })
     await this.run('systemctl is-system-running --wait')
   }
 
@@ -102,12 +120,25 @@ export class DebianHost {
     await this.boot()
   }
 
-  /** Takes the power away: what was not synced is lost, and nobody is told. */
+  /**
+   * Takes the power away: what was not synced is lost, and nobody is told. The host is down then, its disk readable.
+   *
+   * @throws when the disk kept what was never synced
+   */
   async cutPower(): Promise<void> {
+    this.cuts += 1
+    const witness = join(this.disk, `unsynced-${this.cuts}`)
+    execFileSync('ip', ['link', 'set', this.name, 'down'])
+    writeFileSync(witness, Buffer.alloc(1_000_000))
     execFileSync('perl', ['-e', stopDisk, this.disk])
-    await this.kill()
+    this.container?.kill('SIGKILL')
     execFileSync('umount', [this.disk])
+    // The kernel ends processes and mounts when it comes to it; until then mounting again would join the old mount.
+    while ((await command('losetup', ['--associated', this.image])) !== '') await setImmediate()
     this.mount()
+    if (existsSync(witness) && statSync(witness).size > 0)
+      throw new Error('The power cut was none: unsynced data survived')
+    execFileSync('ip', ['link', 'set', this.name, 'up'])
   }
 
   remove(): void {
@@ -128,7 +159,7 @@ export class DebianHost {
 
   private mount(): void {
     mkdirSync(this.disk, { recursive: true })
-    execFileSync('mount', ['-o', 'loop', join(this.folder, 'disk.ext4'), this.disk])
+    execFileSync('mount', ['-o', 'loop', this.image, this.disk])
   }
 
   private async connectNetwork(): Promise<void> {
@@ -144,11 +175,5 @@ export class DebianHost {
   private async ended(): Promise<void> {
     const { container } = this
     if (container && container.exitCode === null && container.signalCode === null) await once(container, 'close')
-  }
-
-  private async kill(): Promise<void> {
-    const ended = this.ended()
-    this.container?.kill('SIGKILL')
-    await ended
   }
 }

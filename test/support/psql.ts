@@ -2,14 +2,16 @@ import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { DebianHost } from './debian-host.ts'
 
-/** An open psql session of a user of the instance `orders`; each call sends one statement and returns its rows. */
+/** An open psql session on a host; each call sends statements and returns their rows, or what Postgres says against them. */
 export class PsqlSession {
   private readonly child
   private readonly lines: AsyncIterator<string>
 
-  constructor(host: DebianHost) {
-    const psql = 'sh /var/lib/pgoci/instances/orders/current/run psql -X -A -t -v VERBOSITY=terse 2>&1'
-    this.child = spawn('ssh', [...host.ssh, psql], { stdio: ['pipe', 'pipe', 'inherit'] })
+  /** @param run runs a program of the distribution on the host */
+  constructor(host: DebianHost, run: string) {
+    this.child = spawn('ssh', [...host.ssh, `${run} psql -X -A -t -v VERBOSITY=terse 2>&1`], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
     this.child.stdin.on('error', () => {})
     this.lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]()
   }
