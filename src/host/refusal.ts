@@ -2,14 +2,20 @@ import { ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
 import type { ExecResult } from './transport.ts'
 
-/** What to say when a host did not even begin with our script. */
+/** What to say when an answer has no last line: only a new probe tells what was done. */
+export function stoppedShort(on: string, { lost, stderr }: ExecResult): ProviderError {
+  const why = lost ?? (printable(stderr.trim(), 300) || 'the shell was killed there, or the connection was lost')
+  return new ProviderError(
+    'HOST_UNREACHABLE',
+    `Cannot tell what happened on ${on}: its answer stopped short (${why}); run it again, it goes on from what is there`,
+  )
+}
+
+/** What to say when an answer has no first line either. */
 export function notStarted(on: string, result: ExecResult, sudo: boolean): ProviderError {
-  const said = printable((result.stderr.trim() || result.stdout.trim()).split('\n').slice(-2).join(' '), 300)
   // Above 128 stands the signal that ended a command (POSIX, "Exit Status for Commands").
-  if (result.code === undefined || result.code > 128) {
-    const why = result.lost ?? (said || 'the shell was killed there, or the connection was lost')
-    return new ProviderError('HOST_UNREACHABLE', `Cannot work on ${on}: ${why}; nothing was done there, run it again`)
-  }
+  if (result.code === undefined || result.code > 128) return stoppedShort(on, result)
+  const said = printable((result.stderr.trim() || result.stdout.trim()).split('\n').slice(-2).join(' '), 300)
   if (sudo) {
     const [, remedy = 'connect as root, or give the user sudo rights without a password (NOPASSWD) for all commands'] =
       sudoRemedies.find(([pattern]) => pattern.test(said)) ?? []

@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { ProviderError } from '../model/error.ts'
-import { printable } from '../model/quote.ts'
-import { notStarted, refused } from './refusal.ts'
+import { notStarted, refused, stoppedShort } from './refusal.ts'
 import type { Transport } from './transport.ts'
 import { commandLine, scriptLine, type Verb, verbText } from './verb.ts'
 
@@ -43,11 +41,7 @@ export async function runScript(
   const [key, code = '', ...found] = lines[end] ?? []
   if (key === 'OK') return lines.slice(0, end + 1)
   if (key === 'FAIL') throw refused(transport.name, code, found.join(' '))
-  const why = result.lost ?? (printable(result.stderr.trim(), 300) || 'it was killed there, or the connection was lost')
-  throw new ProviderError(
-    'HOST_UNREACHABLE',
-    `Cannot tell what happened on ${transport.name}: its answer stopped short (${why}); run it again, it goes on from what is there`,
-  )
+  throw stoppedShort(transport.name, result)
 }
 
 function joined(line: string, stdin: Readable | string): Readable | string {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { ClientChannel } from 'ssh2'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { printable } from '../model/quote.ts'
@@ -54,28 +55,45 @@ export async function connectSsh(connection: Connection, options: DialOptions = 
 }
 
 const openTimeout = 30_000
+const openAttempts = 8
 
-function openChannel({ client, lost }: Dialled, command: string, name: string): Promise<ClientChannel> {
-  return new Promise((resolve, reject) => {
-    const fail = (why: string) => {
-      clearTimeout(timer)
-      reject(
-        new ProviderError('HOST_UNREACHABLE', `Cannot work on ${name}: ${why}; nothing was done there, run it again`),
+/**
+ * A host that has no channel left says so before it does anything: another connection of the account may hold them,
+ * or sshd may not have noticed yet that one of ours has ended. So that is tried again for some seconds.
+ */
+async function openChannel(dialled: Dialled, command: string, name: string): Promise<ClientChannel> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await startCommand(dialled, command)
+    } catch (error) {
+      if (attempt < openAttempts && /open fail/i.test(messageOf(error))) {
+        await delay(50 * 2 ** attempt)
+        continue
+      }
+      throw new ProviderError(
+        'HOST_UNREACHABLE',
+        `Cannot work on ${name}: ${printable(messageOf(error))}; nothing was done there, run it again`,
+        { cause: error },
       )
     }
+  }
+}
+
+function startCommand({ client, lost }: Dialled, command: string): Promise<ClientChannel> {
+  return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
-      fail('it does not start commands')
+      reject(new Error(`it starts no command in ${openTimeout / 1000} s`))
       client.destroy()
     }, openTimeout)
-    lost.then(fail)
+    const settle = (action: () => void) => {
+      clearTimeout(timer)
+      action()
+    }
+    lost.then((why) => settle(() => reject(new Error(why))))
     try {
-      client.exec(command, (error, channel) => {
-        clearTimeout(timer)
-        if (error) fail(printable(messageOf(error)))
-        else resolve(channel)
-      })
+      client.exec(command, (error, channel) => settle(() => (error ? reject(error) : resolve(channel))))
     } catch (error) {
-      fail(messageOf(error))
+      settle(() => reject(error))
     }
   })
 }
