@@ -36,7 +36,8 @@ make_scratch() {
 # A folder in a full or read-only /tmp would make lists come out short, and a short list looks like a clean host.
 # Tools differ in whether they notice that they could not write, so the room itself is asked for at the end.
 check_scratch() {
-  head -c 65536 /dev/zero >"$scratch/room" && [ "$(stat -c %s "$scratch/room")" = 65536 ] || scratch_failed
+  head -c 65536 /dev/zero >"$scratch/room" || scratch_failed
+  [ "$(stat -c %s "$scratch/room")" = 65536 ] || scratch_failed
 }
 
 scratch_failed() { fail NO_SPACE "cannot write to $scratch, which is full or read-only"; }

@@ -1,11 +1,14 @@
 import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { remove } from '../../src/host/store.ts'
 import { verbText } from '../../src/host/verb.ts'
 import {
   checkObjects,
   completeState,
   damaging,
+  generationOf,
   type Host,
   hosts,
   hostTransport,
@@ -101,6 +104,33 @@ test('Atomic: the first push of a host is as safe', async () => {
   const killed = await killEverywhere(hosts[0], lines, { fresh: true })
   counts.push(`${killed} of ${lines.length} lines of a first push`)
   expect(killed).toBeGreaterThan(lines.length / 3)
+})
+
+test('Atomic: a removal that is killed before any line leaves all or nothing, and the next run finishes it', async () => {
+  const removal = verbText('remove')
+  const begins = removal.split('\n').findIndex((line) => line.startsWith('# remove NONCE'))
+  const lines = killableLines(removal, begins)
+  const transport = hostTransport(hosts[0])
+  let killed = 0
+  for (const line of lines) {
+    const target = targetAt(join(temporaryFolder(), 'store'), transport)
+    await install(target, { distribution, vector: extension('removed') })
+    const before = completeState(target.root)
+    const outcome = await remove({ ...target, transport: damaging(transport, 'remove', killer(line)) }, 1).then(
+      () => 'done',
+      (error: { code?: string }) => error.code,
+    )
+    expect(['done', 'HOST_UNREACHABLE'], `killed before line ${line}`).toContain(outcome)
+    if (outcome !== 'done') killed += 1
+    const generation = await generationOf(target)
+    if (generation > 0) expect(completeState(target.root)).toEqual(before)
+    await remove(target, generation)
+    for (const folder of ['objects', 'trees', 'manifests', 'meta', 'instances', 'staging']) {
+      expect(readdirSync(join(target.root, folder)), `${folder}, killed before line ${line}`).toEqual([])
+    }
+  }
+  counts.push(`${killed} of ${lines.length} lines of a removal`)
+  expect(killed).toBeGreaterThan(lines.length / 2)
 })
 
 test('Atomic: a kill in the middle of collecting garbage, of recording or of linking is as harmless', async () => {
