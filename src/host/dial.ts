@@ -147,14 +147,15 @@ function explain(
       { cause: error },
     )
   }
-  const port = endpoint.port ?? 22
+  // Another port than 22 is in the name.
+  const port = (endpoint.port ?? 22) === 22 ? 'port 22' : 'that port'
   const why = /timed out/i.test(error.message)
-    ? `no answer on port ${port} in ${about.timeout / 1000} s; check the address and firewalls`
+    ? `no answer on ${port} in ${about.timeout / 1000} s; check the address and firewalls`
     : error.code === 'ECONNREFUSED' || /connection refused/i.test(error.message)
-      ? `nothing listens on port ${port}; check the port, and that sshd runs there`
+      ? `nothing listens on ${port}; check the port, and that sshd runs there`
       : error.code === 'ENOTFOUND' || error.code === 'EAI_AGAIN'
         ? 'its name is not known here; check the name and DNS'
-        : `${printable(messageOf(error))}; check that it is up, and that an SSH server answers on port ${port}`
+        : `${printable(messageOf(error))}; check that it is up, and that an SSH server answers on ${port}`
   return new ProviderError('HOST_UNREACHABLE', `Cannot reach ${name}${through ? ` through ${through}` : ''}: ${why}`, {
     cause: error,
   })

@@ -38,9 +38,9 @@ export async function connectSsh(connection: Connection, options: DialOptions = 
     exec: (command, exec = {}) =>
       channels(async () => {
         if (closed) throw new TypeError(`Cannot run a command on ${name}: its connection was closed`)
-        const { client, lost } = await connected()
-        const channel = await openChannel({ client, lost }, command, name)
-        return collect(running(channel, { name, lost }), exec)
+        const dialled = await connected()
+        const started = await openChannel(dialled, command, name)
+        return collect(running(started, { name, lost: dialled.lost }), exec)
       }),
     close: async () => {
       closed = true
@@ -61,7 +61,7 @@ const openAttempts = 8
  * A host that has no channel left says so before it does anything: another connection of the account may hold them,
  * or sshd may not have noticed yet that one of ours has ended. So that is tried again for some seconds.
  */
-async function openChannel(dialled: Dialled, command: string, name: string): Promise<ClientChannel> {
+async function openChannel(dialled: Dialled, command: string, name: string): Promise<Started> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await startCommand(dialled, command)
@@ -79,7 +79,13 @@ async function openChannel(dialled: Dialled, command: string, name: string): Pro
   }
 }
 
-function startCommand({ client, lost }: Dialled, command: string): Promise<ClientChannel> {
+interface Started {
+  readonly channel: ClientChannel
+  /** `undefined` until the host has told the status. */
+  readonly code: () => number | undefined
+}
+
+function startCommand({ client, lost }: Dialled, command: string): Promise<Started> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       reject(new Error(`it starts no command in ${openTimeout / 1000} s`))
@@ -91,20 +97,26 @@ function startCommand({ client, lost }: Dialled, command: string): Promise<Clien
     }
     lost.then((why) => settle(() => reject(new Error(why))))
     try {
-      client.exec(command, (error, channel) => settle(() => (error ? reject(error) : resolve(channel))))
+      client.exec(command, (error, channel) => {
+        if (error) return settle(() => reject(error))
+        // At once: the status of a short command comes in the same packet, before any promise goes on.
+        let code: number | undefined
+        channel.on('error', () => {})
+        channel.once('exit', (status: number | null) => {
+          code = status ?? undefined
+        })
+        settle(() => resolve({ channel, code: () => code }))
+      })
     } catch (error) {
       settle(() => reject(error))
     }
   })
 }
 
-function running(channel: ClientChannel, { name, lost }: { name: string; lost: Promise<string> }): Running {
-  let code: number | undefined
-  channel.on('error', () => {})
-  channel.once('exit', (status: number | null) => {
-    code = status ?? undefined
-  })
-  const closed = new Promise<{ code: number | undefined }>((resolve) => channel.once('close', () => resolve({ code })))
+function running({ channel, code }: Started, { name, lost }: { name: string; lost: Promise<string> }): Running {
+  const closed = new Promise<{ code: number | undefined }>((resolve) =>
+    channel.once('close', () => resolve({ code: code() })),
+  )
   return {
     name,
     stdin: channel,
@@ -117,7 +129,7 @@ function running(channel: ClientChannel, { name, lost }: { name: string; lost: P
           ? { ...end, ...(await Promise.race([lost.then((why) => ({ lost: why })), nextTurn()])) }
           : end,
       ),
-      lost.then((why) => ({ code, lost: why })),
+      lost.then((why) => ({ code: code(), lost: why })),
     ]),
     stop: () => channel.close(),
   }
