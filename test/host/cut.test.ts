@@ -1,18 +1,8 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  checkObjects,
-  completeState,
-  damaging,
-  type Host,
-  hosts,
-  hostTransport,
-  imageOf,
-  install,
-  stagingOf,
-  targetAt,
-  temporaryFolder,
-} from '../support/store.ts'
+import { temporaryFolder } from '../support/folder.ts'
+import { damaging, type Host, hosts, hostTransport } from '../support/hosts.ts'
+import { checkObjects, completeState, imageOf, install, stagingOf, targetAt } from '../support/store.ts'
 
 const distribution = imageOf(
   { 'root/bin/postgres*': 'server', 'root/share/empty': '', 'live/lib/plain.so*': 'plain' },

@@ -4,20 +4,9 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { remove } from '../../src/host/store.ts'
 import { verbText } from '../../src/host/verb.ts'
-import {
-  checkObjects,
-  completeState,
-  damaging,
-  generationOf,
-  type Host,
-  hosts,
-  hostTransport,
-  imageOf,
-  install,
-  stagingOf,
-  targetAt,
-  temporaryFolder,
-} from '../support/store.ts'
+import { temporaryFolder } from '../support/folder.ts'
+import { damaging, type Host, hosts, hostTransport } from '../support/hosts.ts'
+import { checkObjects, completeState, generationOf, imageOf, install, stagingOf, targetAt } from '../support/store.ts'
 
 const distribution = imageOf({ 'root/bin/postgres*': 'server', 'live/lib/plain.so*': 'plain' }, { distribution: true })
 const other = imageOf({ 'root/bin/postgres*': 'server 2', 'live/lib/plain.so*': 'plain' }, { distribution: true })

@@ -6,8 +6,9 @@ import { localTransport } from '../../src/host/local.ts'
 import { probe } from '../../src/host/store.ts'
 import type { Transport } from '../../src/host/transport.ts'
 import { commandLine, scriptLine, type Verb, verbText } from '../../src/host/verb.ts'
+import { temporaryFolder } from '../support/folder.ts'
 import { lacks, lacksRoot } from '../support/needs.ts'
-import { completeState, imageOf, install, targetAt, temporaryFolder } from '../support/store.ts'
+import { completeState, imageOf, install, targetAt } from '../support/store.ts'
 
 const distribution = imageOf({ 'root/bin/postgres*': 'server', 'live/lib/plain.so*': 'plain' }, { distribution: true })
 const verbs: Verb[] = ['probe', 'push', 'remove']

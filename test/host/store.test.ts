@@ -15,18 +15,10 @@ import {
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { probe, remove } from '../../src/host/store.ts'
+import { temporaryFolder } from '../support/folder.ts'
+import { hosts, hostTransport } from '../support/hosts.ts'
 import { watchInodes } from '../support/inodes.ts'
-import {
-  checkObjects,
-  completeState,
-  hosts,
-  hostTransport,
-  imageOf,
-  install,
-  stagingOf,
-  targetAt,
-  temporaryFolder,
-} from '../support/store.ts'
+import { checkObjects, completeState, imageOf, install, stagingOf, targetAt } from '../support/store.ts'
 
 const distribution = imageOf(
   {

@@ -5,7 +5,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { Connection } from '../../src/host/connection.ts'
-import { temporaryFolder } from './store.ts'
+import { temporaryFolder } from './folder.ts'
 
 export interface OpenSsh {
   /** Logs in as this user, with a key. */

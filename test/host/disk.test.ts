@@ -2,26 +2,14 @@ import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { afterAll, describe, expect, test } from 'vitest'
 import { localTransport } from '../../src/host/local.ts'
 import { probe, remove } from '../../src/host/store.ts'
 import type { Transport } from '../../src/host/transport.ts'
+import { temporaryFolder } from '../support/folder.ts'
+import { damaging, hosts, hostTransport, type Sent } from '../support/hosts.ts'
 import { lacksRoot } from '../support/needs.ts'
-import {
-  checkObjects,
-  completeState,
-  damaging,
-  generationOf,
-  hosts,
-  hostTransport,
-  imageOf,
-  install,
-  type Sent,
-  stagingOf,
-  targetAt,
-  temporaryFolder,
-} from '../support/store.ts'
+import { checkObjects, completeState, imageOf, install, stagingOf, targetAt } from '../support/store.ts'
 
 const distribution = imageOf({ 'root/bin/postgres*': 'server', 'live/lib/plain.so*': 'plain' }, { distribution: true })
 const extension = (name: string | Buffer) => imageOf({ 'live/lib/vector.so*': name }, { distribution: false })
@@ -170,85 +158,6 @@ describe.each(hosts)('on a host with $name', (host) => {
     })
   })
 
-  test('two changes at once wait for each other; who waits too long is told for whom', async () => {
-    const target = freshTarget()
-    await install(target, { distribution, vector: extension('1') })
-    const stalled = stalling(transport)
-    const abort = new AbortController()
-    const slow = install(
-      { ...target, holder: 'slow@there', transport: stalled.transport },
-      { distribution, vector: extension('slow') },
-      { signal: abort.signal },
-    )
-    const slowEnd = expect(slow).rejects.toThrow('stopped by the user')
-    await stalled.started
-    await expect(install({ ...target, lockWait: 1 }, { distribution, vector: extension('2') })).rejects.toMatchObject({
-      code: 'LOCKED',
-      message: expect.stringMatching(/"slow@there since \d{4}-.* UTC" is at work there/),
-    })
-    // A client that goes away frees the lock, and the one that waits goes on.
-    const waiting = install(target, { distribution, vector: extension('2') })
-    abort.abort(new Error('stopped by the user'))
-    await slowEnd
-    await waiting
-    expect(completeState(target.root)?.generation).toBe(2)
-    expect(stagingOf(target.root)).toEqual([])
-  })
-
-  test('of two changes of one instance that began alike, one is told to run again', async () => {
-    const target = freshTarget()
-    await install(target, { distribution, vector: extension('1') })
-    const outcomes = await Promise.allSettled(
-      ['a', 'b', 'c'].map((name) => install(target, { distribution, vector: extension(name) })),
-    )
-    const refused = outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason.code] : []))
-    expect(new Set(refused)).toEqual(new Set(['STORE_CHANGED']))
-    expect(completeState(target.root)?.generation).toBe(1 + outcomes.length - refused.length)
-  })
-
-  test('a change from a generation that is not current any more is refused', async () => {
-    const target = freshTarget()
-    await install(target, { distribution, vector: extension('1') })
-    const late = failing(() => install(target, { distribution, vector: extension('other') }))
-    await expect(
-      install({ ...target, transport: late }, { distribution, vector: extension('2') }),
-    ).rejects.toMatchObject({
-      code: 'STORE_CHANGED',
-      message: expect.stringContaining('generation 2 is current, not 1'),
-    })
-    expect(await generationOf(target)).toBe(2)
-  })
-
-  test('what another instance collects meanwhile is missed by name, and the next run brings it', async () => {
-    const target = freshTarget()
-    const other = { ...target, instance: 'other' }
-    await install(target, { distribution })
-    await install(other, { distribution, vector: extension('shared') })
-    const before = completeState(target.root)
-    const racing = failing(() => remove(other, 1))
-    const images = { distribution, vector: extension('shared') }
-    await expect(install({ ...target, transport: racing }, images)).rejects.toMatchObject({
-      code: 'STORE_CHANGED',
-      message: expect.stringContaining('files that were there are gone'),
-    })
-    expect(completeState(target.root)).toEqual(before)
-    await install(target, images)
-    expect(stagingOf(target.root)).toEqual([])
-    checkObjects(target.root)
-  })
-
-  test('Never in place: what another instance brings meanwhile is not written over', async () => {
-    const target = freshTarget()
-    const other = { ...target, instance: 'other' }
-    await install(target, { distribution })
-    const racing = failing(() => install(other, { distribution, vector: extension('shared') }))
-    await install({ ...target, transport: racing }, { distribution, vector: extension('shared') })
-    expect(completeState(target.root)?.live).toBe(completeState(target.root, 'other')?.live)
-    expect((await probe(target, { verify: 'full' })).deviations.size).toBe(0)
-    expect((await probe(other, { verify: 'full' })).deviations.size).toBe(0)
-    checkObjects(target.root)
-  })
-
   test('a login with umask 077 and a tree below a setgid folder give the same trees', async () => {
     const folder = temporaryFolder()
     chmodSync(folder, 0o2775)
@@ -279,31 +188,4 @@ function prefixed(transport: Transport, prefix: string): Transport['exec'] {
 function asNobody(transport: Transport): Transport['exec'] {
   const prefix = process.getuid?.() === 0 ? '/usr/bin/setpriv --reuid=65534 --regid=65534 --clear-groups ' : ''
   return prefixed(transport, prefix)
-}
-
-/** A transport whose push begins and then waits for bytes that do not come. */
-function stalling(transport: Transport): { transport: Transport; started: Promise<void> } {
-  let start = () => {}
-  const started = new Promise<void>((resolve) => {
-    start = resolve
-  })
-  const exec: Transport['exec'] = (command, options = {}) => {
-    if (!command.endsWith('pgoci-push') || typeof options.stdin !== 'object') return transport.exec(command, options)
-    const source = options.stdin
-    const stdin = Readable.from(
-      (async function* () {
-        let sent = Buffer.alloc(0)
-        for await (const chunk of source) {
-          sent = Buffer.concat([sent, chunk as Buffer])
-          if (sent.length > sent.indexOf(10) + 2000) break
-        }
-        // The script, and so little of the stream that the holder of the lock waits for more.
-        yield sent.subarray(0, sent.indexOf(10) + 2000)
-        start()
-        await new Promise(() => {})
-      })(),
-    )
-    return transport.exec(command, { ...options, stdin })
-  }
-  return { transport: { ...transport, exec }, started }
 }

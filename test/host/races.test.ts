@@ -1,0 +1,96 @@
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { probe, remove } from '../../src/host/store.ts'
+import { temporaryFolder } from '../support/folder.ts'
+import { damaging, hosts, hostTransport, type Sent, stalling } from '../support/hosts.ts'
+import { checkObjects, completeState, generationOf, imageOf, install, stagingOf, targetAt } from '../support/store.ts'
+
+const distribution = imageOf({ 'root/bin/postgres*': 'server', 'live/lib/plain.so*': 'plain' }, { distribution: true })
+const extension = (name: string | Buffer) => imageOf({ 'live/lib/vector.so*': name }, { distribution: false })
+
+describe.each(hosts)('on a host with $name', (host) => {
+  const transport = hostTransport(host)
+  const freshTarget = () => targetAt(join(temporaryFolder(), 'store'), transport)
+  const failing = (damage: (sent: Sent) => void | Promise<void>) => damaging(transport, 'push', damage)
+
+  test('two changes at once wait for each other; who waits too long is told for whom', async () => {
+    const target = freshTarget()
+    await install(target, { distribution, vector: extension('1') })
+    const begun = Promise.withResolvers<void>()
+    // So little of the stream that the holder of the lock waits for more.
+    const stalled = stalling(transport, (stream) => stream.subarray(0, 2000), begun.resolve)
+    const abort = new AbortController()
+    const slow = install(
+      { ...target, holder: 'slow@there', transport: stalled },
+      { distribution, vector: extension('slow') },
+      { signal: abort.signal },
+    )
+    const slowEnd = expect(slow).rejects.toThrow('stopped by the user')
+    await begun.promise
+    await expect(install({ ...target, lockWait: 1 }, { distribution, vector: extension('2') })).rejects.toMatchObject({
+      code: 'LOCKED',
+      message: expect.stringMatching(/"slow@there since \d{4}-.* UTC" is at work there/),
+    })
+    // A client that goes away frees the lock, and the one that waits goes on.
+    const waiting = install(target, { distribution, vector: extension('2') })
+    abort.abort(new Error('stopped by the user'))
+    await slowEnd
+    await waiting
+    expect(completeState(target.root)?.generation).toBe(2)
+    expect(stagingOf(target.root)).toEqual([])
+  })
+
+  test('of two changes of one instance that began alike, one is told to run again', async () => {
+    const target = freshTarget()
+    await install(target, { distribution, vector: extension('1') })
+    const outcomes = await Promise.allSettled(
+      ['a', 'b', 'c'].map((name) => install(target, { distribution, vector: extension(name) })),
+    )
+    const refused = outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason.code] : []))
+    expect(new Set(refused)).toEqual(new Set(['STORE_CHANGED']))
+    expect(completeState(target.root)?.generation).toBe(1 + outcomes.length - refused.length)
+  })
+
+  test('a change from a generation that is not current any more is refused', async () => {
+    const target = freshTarget()
+    await install(target, { distribution, vector: extension('1') })
+    const late = failing(() => install(target, { distribution, vector: extension('other') }))
+    await expect(
+      install({ ...target, transport: late }, { distribution, vector: extension('2') }),
+    ).rejects.toMatchObject({
+      code: 'STORE_CHANGED',
+      message: expect.stringContaining('generation 2 is current, not 1'),
+    })
+    expect(await generationOf(target)).toBe(2)
+  })
+
+  test('what another instance collects meanwhile is missed by name, and the next run brings it', async () => {
+    const target = freshTarget()
+    const other = { ...target, instance: 'other' }
+    await install(target, { distribution })
+    await install(other, { distribution, vector: extension('shared') })
+    const before = completeState(target.root)
+    const racing = failing(() => remove(other, 1))
+    const images = { distribution, vector: extension('shared') }
+    await expect(install({ ...target, transport: racing }, images)).rejects.toMatchObject({
+      code: 'STORE_CHANGED',
+      message: expect.stringContaining('files that were there are gone'),
+    })
+    expect(completeState(target.root)).toEqual(before)
+    await install(target, images)
+    expect(stagingOf(target.root)).toEqual([])
+    checkObjects(target.root)
+  })
+
+  test('Never in place: what another instance brings meanwhile is not written over', async () => {
+    const target = freshTarget()
+    const other = { ...target, instance: 'other' }
+    await install(target, { distribution })
+    const racing = failing(() => install(other, { distribution, vector: extension('shared') }))
+    await install({ ...target, transport: racing }, { distribution, vector: extension('shared') })
+    expect(completeState(target.root)?.live).toBe(completeState(target.root, 'other')?.live)
+    expect((await probe(target, { verify: 'full' })).deviations.size).toBe(0)
+    expect((await probe(other, { verify: 'full' })).deviations.size).toBe(0)
+    checkObjects(target.root)
+  })
+})
