@@ -1,59 +1,67 @@
 import * as pulumi from '@pulumi/pulumi'
-import type { Connection } from '../host/connection.ts'
-import { handlerOf, secretLeaves, stackName } from './resource.ts'
-
-export type ConnectionArgs = { readonly [K in keyof Connection]: pulumi.Input<NonNullable<Connection[K]>> | undefined }
+import { type ConnectionArgs, secretLeaves } from './connection.ts'
+import { handlerOf, stackName } from './resource.ts'
 
 export interface DistributionArgs {
-  /** How to reach the host. Only `password`, `privateKey` and `privateKeyPassword` are secret in state. */
+  /** How to reach the host. A change of it alone touches nothing there; another host replaces the resource. */
   readonly connection: ConnectionArgs
-  /** `registry/repository[:tag][@digest]` or `oci:DIR[:tag]`. A tag is resolved once and then stays pinned. */
+  /**
+   * `registry/repository[:tag][@digest]`, or `oci:DIR[:tag]` for an OCI image layout, relative to the program's folder.
+   * A tag is resolved once, by the first preview, and stays pinned until this text or `repin` changes.
+   */
   readonly image: pulumi.Input<string>
-  /** Name of the installation on the host. @default the resource's name */
+  /** Name of the installation on the host; another one replaces the resource. @default the resource's name */
   readonly instance?: string | undefined
-  /** Folder of the store on the host. @default /var/lib/pgoci */
+  /** Folder of the store on the host; another one replaces the resource. @default /var/lib/pgoci */
   readonly root?: string | undefined
-  /** The host's platform, as `linux/amd64`. @default asked from the host once */
+  /** The host's platform, as in `linux/arm64`. Given, a first preview needs no host. @default asked from the host */
   readonly platform?: string | undefined
   /** Any new value resolves the tag again. */
-  readonly repin?: pulumi.Input<string>
+  readonly repin?: pulumi.Input<string> | undefined
 }
 
-/** Values that check adds, so that a preview shows them. */
+/** Seeded as unknown, so that a program can use them; check adds the first of them, and a preview shows those. */
 const outputs = [
-  'digest',
-  'postgresVersion',
-  'postgresMajor',
-  'mode',
-  'layout',
-  'reference',
-  'binDirectory',
-  'libraryPath',
-  'treeDigest',
-  'systemdUnit',
-  'runScript',
+  ...['digest', 'reference', 'postgresVersion', 'postgresMajor', 'mode', 'layout', 'serverDirectory'],
+  ...['binDirectory', 'libraryPath', 'treeDigest', 'systemdUnit', 'runScript'],
 ]
 
 /**
- * A Postgres distribution on a host: the server and what it was built with, from an OCI image.
+ * A Postgres distribution on a host: the server and all that it was built with, from an OCI image. Nothing is started,
+ * stopped or restarted, and no data is touched: the files are there, complete and proven, for whoever runs Postgres.
+ *
+ * An image that has its own libc is of mode `rootfs` and runs as a root of its own (docs/rootfs.md); one that holds
+ * only a Postgres prefix is `relocatable` and runs from where it lies.
  *
  * @example
- * const pg = new Distribution('pg17', { connection: { host: 'db1.example.com', hostKey: 'ssh-ed25519 AAAA…' }, image: 'docker.io/library/postgres:17-bookworm' })
+ * ```ts
+ * const pg = new Distribution('pg17', {
+ *   connection: { host: 'db1.example.com', user: 'deploy', sudo: true, hostKey: 'ssh-ed25519 AAAA…' },
+ *   image: 'docker.io/library/postgres:17-bookworm',
+ * })
+ * export const start = pg.systemdUnit
+ * ```
  */
 export class Distribution extends pulumi.CustomResource {
   /** The pinned image, `name@sha256:…`. */
   declare readonly image: pulumi.Output<string>
+  /** Digest that the reference was resolved to: of an index, or of a manifest. */
   declare readonly digest: pulumi.Output<string>
+  /** The image as the program wrote it. */
+  declare readonly reference: pulumi.Output<string>
+  /** As in `linux/amd64`. */
   declare readonly platform: pulumi.Output<string>
+  /** As in `17.6`. */
   declare readonly postgresVersion: pulumi.Output<string>
   declare readonly postgresMajor: pulumi.Output<number>
   declare readonly mode: pulumi.Output<'relocatable' | 'rootfs'>
-  /** Folder of `postgres` and `initdb` on the host; follows every switch. For `rootfs` run them in that root. */
+  /** Folder of `postgres` and `initdb` on the host; follows every switch. For `rootfs` see {@link runScript}. */
   declare readonly binDirectory: pulumi.Output<string>
-  /** LD_LIBRARY_PATH for a server that should find libraries which extensions bring. */
+  /** LD_LIBRARY_PATH for a server that should find shared libraries which extensions bring. */
   declare readonly libraryPath: pulumi.Output<string>
+  /** Digest of the files that this image brings, as they lie on the host. */
   declare readonly treeDigest: pulumi.Output<string>
-  /** For `rootfs`: path on the host of a ready unit, for `systemctl enable --now`; docs/rootfs.md. */
+  /** For `rootfs`: path on the host of a ready unit, for `systemctl enable --now`. */
   declare readonly systemdUnit: pulumi.Output<string | undefined>
   /** For `rootfs`: path on the host of a script that runs the image's programs: `sh RUN initdb`, `sh RUN psql`. */
   declare readonly runScript: pulumi.Output<string | undefined>

@@ -1,30 +1,44 @@
 import * as pulumi from '@pulumi/pulumi'
+import { secretLeaves } from './connection.ts'
 import type { Distribution } from './distribution.ts'
-import { handlerOf, secretLeaves, stackName } from './resource.ts'
+import { handlerOf, stackName } from './resource.ts'
 
 export interface ExtensionArgs {
   /** The distribution to add it to, on the same host. */
   readonly distribution: Distribution
-  /** `registry/repository[:tag][@digest]` or `oci:DIR[:tag]`. A tag is resolved once and then stays pinned. */
+  /**
+   * `registry/repository[:tag][@digest]`, or `oci:DIR[:tag]` for an OCI image layout, relative to the program's folder.
+   * A tag is resolved once, by the first preview, and stays pinned until this text or `repin` changes.
+   */
   readonly image: pulumi.Input<string>
   /** Any new value resolves the tag again. */
-  readonly repin?: pulumi.Input<string>
+  readonly repin?: pulumi.Input<string> | undefined
 }
 
-const outputs = ['digest', 'provides', 'reference', 'treeDigest']
+const outputs = ['digest', 'reference', 'provides', 'treeDigest']
 
 /**
- * An extension in a distribution, from an OCI image. A changed image is an update in place, never a replacement.
+ * An extension in a distribution, from an OCI image. A running server sees it at once, in open sessions too; whether
+ * and where to `CREATE EXTENSION` stays the database owner's choice. A changed image is an update in place.
  *
  * @example
- * new Extension('vector', { distribution: pg, image: 'ghcr.io/acme/pgvector:0.8.1' })
+ * ```ts
+ * const connection = { host: 'db1.example.com', hostKey: 'ssh-ed25519 AAAA…' }
+ * const pg = new Distribution('pg17', { connection, image: 'docker.io/library/postgres:17-bookworm' })
+ * const vector = new Extension('vector', { distribution: pg, image: 'ghcr.io/acme/pgvector:0.8.1' })
+ * export const provides = vector.provides
+ * ```
  */
 export class Extension extends pulumi.CustomResource {
   /** The pinned image, `name@sha256:…`. */
   declare readonly image: pulumi.Output<string>
+  /** Digest that the reference was resolved to: of an index, or of a manifest. */
   declare readonly digest: pulumi.Output<string>
+  /** The image as the program wrote it. */
+  declare readonly reference: pulumi.Output<string>
   /** What `CREATE EXTENSION` can create, with version and requirements. */
   declare readonly provides: pulumi.Output<Record<string, { version: string; requires: string[] }>>
+  /** Digest of the files that this image brings, as they lie on the host. */
   declare readonly treeDigest: pulumi.Output<string>
 
   constructor(name: string, args: ExtensionArgs, options?: pulumi.CustomResourceOptions) {
@@ -43,11 +57,7 @@ export class Extension extends pulumi.CustomResource {
       __stack: stackName(),
       __provider: handlerOf('extension'),
     }
-    super(
-      'pulumi-nodejs:dynamic/postgres-oci:Extension',
-      name,
-      props,
-      pulumi.mergeOptions({ dependsOn: [distribution] }, options ?? {}),
-    )
+    const depends = pulumi.mergeOptions({ dependsOn: [distribution] }, options ?? {})
+    super('pulumi-nodejs:dynamic/postgres-oci:Extension', name, props, depends)
   }
 }

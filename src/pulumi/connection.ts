@@ -1,0 +1,54 @@
+import * as pulumi from '@pulumi/pulumi'
+
+/** How to log in to a machine. The names are those of `@pulumi/command`'s connection. */
+export interface EndpointArgs {
+  /** Name or address. */
+  readonly host: pulumi.Input<string>
+  /** @default 22 */
+  readonly port?: pulumi.Input<number> | undefined
+  /** @default root */
+  readonly user?: pulumi.Input<string> | undefined
+  /** Secret in state. */
+  readonly password?: pulumi.Input<string> | undefined
+  /** Text of a private key. Secret in state. */
+  readonly privateKey?: pulumi.Input<string> | undefined
+  /** File with a private key, on the machine that runs Pulumi; a leading `~/` is its home. */
+  readonly privateKeyPath?: pulumi.Input<string> | undefined
+  /** Passphrase of the private key. Secret in state. */
+  readonly privateKeyPassword?: pulumi.Input<string> | undefined
+  /** Socket of an SSH agent. @default SSH_AUTH_SOCK, where neither key nor password is given */
+  readonly agentSocketPath?: pulumi.Input<string> | undefined
+  /** After how many failed attempts to give up; -1: as many as fit in ten minutes. @default 3 */
+  readonly dialErrorLimit?: pulumi.Input<number> | undefined
+  /** Seconds for one attempt, login included; 0: ten minutes. @default 15 */
+  readonly perDialTimeout?: pulumi.Input<number> | undefined
+  /**
+   * The host's key, `ssh-ed25519 AAAA…` or `SHA256:…`; several on a line each. An unknown key is refused, with the
+   * line to put here.
+   */
+  readonly hostKey?: pulumi.Input<string> | undefined
+  /** A `known_hosts` file: its path, or its text (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). */
+  readonly knownHosts?: pulumi.Input<string> | undefined
+  /** Takes any key, and so anybody who answers. @default false */
+  readonly insecureIgnoreHostKey?: pulumi.Input<boolean> | undefined
+}
+
+/** How to reach a host, and as whom to work on it. */
+export interface ConnectionArgs extends EndpointArgs {
+  /** Become root with `sudo -n`, which must not ask for a password. @default false */
+  readonly sudo?: pulumi.Input<boolean> | undefined
+  /** A host to jump through. */
+  readonly proxy?: EndpointArgs | undefined
+}
+
+const leaves = ['password', 'privateKey', 'privateKeyPassword']
+
+/** Marks the secrets of a connection, and nothing else: a changed host must stay visible in previews. */
+export function secretLeaves(connection: ConnectionArgs): Record<string, unknown> {
+  const { proxy, ...own } = connection
+  const marked = Object.entries(own).map(([key, value]) => [
+    key,
+    leaves.includes(key) && value !== undefined ? pulumi.secret(value) : value,
+  ])
+  return { ...Object.fromEntries(marked), ...(proxy ? { proxy: secretLeaves(proxy) } : {}) }
+}
