@@ -23,8 +23,25 @@ export interface ConvergeOptions {
   readonly signal?: AbortSignal
 }
 
-/** Makes the instance what it declares now plus `changes`. Nothing to do means one probe and no write. */
+/**
+ * Makes the instance what it declares now plus `changes`. Nothing to do means one probe and no write. A host that turns
+ * out to be another than the probe saw, because someone else changed it or objects are gone that its trees still hold,
+ * is looked at once more, and more closely.
+ */
 export async function converge(target: StoreTarget, changes: readonly Change[], options: ConvergeOptions) {
+  try {
+    await attempt(target, changes, { ...options, isSuspect: false })
+  } catch (error) {
+    if (!(error instanceof ProviderError) || error.code !== 'STORE_CHANGED') throw error
+    await attempt(target, changes, { ...options, isSuspect: true })
+  }
+}
+
+async function attempt(
+  target: StoreTarget,
+  changes: readonly Change[],
+  options: ConvergeOptions & { readonly isSuspect: boolean },
+): Promise<void> {
   const signal = options.signal ? { signal: options.signal } : {}
   const place = `${target.root}/instances/${target.instance} on ${target.transport.name}`
   const loaded = new Map<string, LoadedMember>()
@@ -49,8 +66,8 @@ export async function converge(target: StoreTarget, changes: readonly Change[], 
 
   // Objects that nobody damaged and that only unchanged members bring are on the host; else all are asked for.
   const all = objectsOf([generation.root.tree, generation.live.tree])
-  const isDamaged = seen.deviations.size > 0
-  const asked = isDamaged ? await probe(target, { verify: 'none', objects: all.keys(), ...signal }) : seen
+  const isSuspect = options.isSuspect || seen.deviations.size > 0
+  const asked = isSuspect ? await probe(target, { verify: 'none', objects: all.keys(), ...signal }) : seen
   const bad = [...damagedObjects([...seen.deviations.values()].flat())].filter((name) => all.has(name))
   const objects = namesByDigest([...all.values()].filter(({ name }) => asked.missing.has(name) || bad.includes(name)))
   const bringers = members.filter((member) => bringsAny(treeOf(member), objects))

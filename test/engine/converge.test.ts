@@ -1,0 +1,132 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { converge } from '../../src/engine/converge.ts'
+import type { Change } from '../../src/engine/declare.ts'
+import { loadDistribution } from '../../src/engine/distribution.ts'
+import { loadExtension } from '../../src/engine/extension.ts'
+import type { ImageRequest } from '../../src/engine/image.ts'
+import type { LoadedMember } from '../../src/engine/member.ts'
+import { distributionName } from '../../src/engine/record.ts'
+import { localTransport } from '../../src/host/local.ts'
+import type { StoreTarget } from '../../src/host/store.ts'
+import { type Digest, parseDigest } from '../../src/model/digest.ts'
+import { parseReference } from '../../src/model/reference.ts'
+import { openCache } from '../../src/oci/cache.ts'
+import { openSource } from '../../src/oci/open.ts'
+import { distributionFiles, extensionFiles, writeLayout } from '../support/postgres-images.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'pgoci-converge-'))
+const cache = openCache(join(folder, 'cache'))
+const platform = `linux/${process.arch === 'arm64' ? 'arm64' : 'amd64'}`
+let digests: Map<string, string>
+let target: StoreTarget
+let execs = 0
+let stores = 0
+
+beforeAll(async () => {
+  digests = await writeLayout(join(folder, 'images'), [
+    { tag: 'pg18', files: distributionFiles() },
+    { tag: 'hstore', files: extensionFiles('hstore') },
+    { tag: 'hstore-2', files: extensionFiles('hstore', (control) => `# second\n${control}`) },
+    { tag: 'cube', files: extensionFiles('cube') },
+  ])
+})
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+beforeEach(async () => {
+  stores += 1
+  const host = localTransport()
+  const exec: typeof host.exec = (command, options) => {
+    execs += 1
+    return host.exec(command, options)
+  }
+  const transport = { ...host, exec }
+  target = {
+    transport,
+    sudo: false,
+    root: join(folder, `store-${stores}`),
+    instance: 'main',
+    lockWait: 5,
+    holder: 'test',
+  }
+  await change(await put(distributionName, 'pg18'))
+  execs = 0
+})
+
+const request = (image: string): ImageRequest => {
+  const reference = parseReference(image)
+  return { source: openSource(reference, {}), reference, digest: reference.digest as Digest, platform, cache }
+}
+const load = async (name: string, image: string): Promise<LoadedMember> =>
+  name === distributionName
+    ? (await loadDistribution(request(image), target.root)).member
+    : (await loadExtension(request(image))).member
+
+async function put(name: string, tag: string, owner: { token?: string; stack?: string } = {}): Promise<Change> {
+  const image = `oci:${join(folder, 'images')}@${digests.get(tag)}`
+  const loaded = await load(name, image)
+  const { token = name, stack = 'shop/prod' } = owner
+  const digest = parseDigest(digests.get(tag) as string)
+  const major = loaded.major === undefined ? {} : { major: loaded.major }
+  return { do: 'put', loaded, member: { name, token, stack, reference: tag, image, digest, platform, ...major } }
+}
+
+const change = (...changes: Change[]) =>
+  converge(target, changes, { load: ({ name, image }) => load(name, image), files: () => new Map(), who: 'test' })
+
+const control = () =>
+  readFileSync(join(target.root, 'instances/main/current/live/share/extension/hstore.control'), 'utf8')
+
+test('a change takes a probe and a push, the same again a probe', async () => {
+  await change(await put('hstore', 'hstore'), await put('cube', 'cube'))
+  expect(execs).toBe(2)
+  await change(await put('hstore', 'hstore'))
+  expect(execs).toBe(3)
+})
+
+test('Bug: an object that is gone from the store, but not from its trees, is sent again', async () => {
+  await change(await put('hstore', 'hstore'))
+  const objects = join(target.root, 'objects')
+  for (const shard of readdirSync(objects)) rmSync(join(objects, shard), { recursive: true })
+  await change(await put('cube', 'cube'))
+  expect(control()).toContain('hstore')
+  expect(readdirSync(objects).length).toBeGreaterThan(100)
+})
+
+test('a change that another controller makes meanwhile is kept', async () => {
+  const mine = await put('hstore', 'hstore')
+  const other = await put('cube', 'cube')
+  const { transport } = target
+  let isFirst = true
+  const slow: StoreTarget = {
+    ...target,
+    transport: {
+      ...transport,
+      exec: async (command, options) => {
+        const isPush = command.endsWith('pgoci-push')
+        if (isPush && isFirst) {
+          isFirst = false
+          await change(other)
+        }
+        return transport.exec(command, options)
+      },
+    },
+  }
+  await converge(slow, [mine], { load: ({ name, image }) => load(name, image), files: () => new Map(), who: 'me' })
+  expect(readdirSync(join(target.root, 'instances/main/current/live/lib'))).toEqual(
+    expect.arrayContaining(['cube.so', 'hstore.so']),
+  )
+})
+
+test('Owned: delete removes only what carries its token, and another stack takes nothing over', async () => {
+  await change(await put('hstore', 'hstore'))
+  await change({ do: 'delete', name: 'hstore', token: 'of a resource that was renamed' })
+  expect(control()).toContain('hstore')
+  const theirs = await put('hstore', 'hstore-2', { token: 'theirs', stack: 'blog/prod' })
+  await expect(change(theirs)).rejects.toThrow('the stack "shop/prod" declares it')
+  await change(await put('hstore', 'hstore-2', { token: 'renamed' }))
+  expect(control()).toContain('# second')
+})
