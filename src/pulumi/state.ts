@@ -15,7 +15,7 @@ export function toState<T extends Record<string, unknown>>(value: T): T {
 function clean(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(clean)
   if (typeof value === 'object' && value !== null) {
-    if (Object.getPrototypeOf(value) !== Object.prototype)
+    if (![Object.prototype, null].includes(Object.getPrototypeOf(value)))
       throw new TypeError('Cannot put an instance of a class into the state')
     return Object.fromEntries(
       Object.entries(value).flatMap(([key, one]) => (one === undefined ? [] : [[key, clean(one)]])),
