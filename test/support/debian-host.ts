@@ -109,7 +109,9 @@ export class DebianHost {
     ]
     const network = `--network-namespace-path=/run/netns/${this.name}`
     this.container = spawn('setpriv', [...around, ...words, network], { stdio: 'ignore', detached: true })
-    await this.run('systemctl is-system-running --wait')
+    await this.run(
+      'systemctl is-system-running --wait || { systemctl --failed; journalctl -b -p warning; exit 1; } >&2',
+    )
   }
 
   /** An orderly restart. */

@@ -11,6 +11,8 @@ export interface StopPoint {
 }
 
 // Stands before the real programs in PATH. At the point it says so, waits there for the end, and holds everything up.
+// First it syncs a file of its own, as a database on the same disk does all the time: that commits the journal, so
+// every name is on the disk then, and only what was synced has its content.
 const wrapper = `#!/bin/sh
 name=\${0##*/}
 [ -f /stop/at ] && { read -r when && IFS= read -r command; } </stop/at && case "$name $*" in
@@ -19,6 +21,8 @@ name=\${0##*/}
       half) head -c 3000000 | "/usr/bin/$name" "$@" ;;
       after) "/usr/bin/$name" "$@" ;;
     esac
+    echo "$$" >/stop/other
+    /usr/bin/sync /stop/other
     echo here >/stop/reached
     exec sleep infinity ;;
 esac

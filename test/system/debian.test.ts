@@ -37,7 +37,9 @@ describe.skipIf(why !== undefined)(`a real Debian host${why ? ` (skipped: ${why}
   test('the run script hands on words and streams', async () => {
     const run = '/var/lib/pgoci/instances/orders/current/run'
     expect(await db.host.run(`sh ${run} psql -At -c 'SELECT $$a  b$$, $x$c$x$'`)).toBe('a  b|c\n')
-    expect(await db.host.run(`sh ${run} pg_dump | sh ${run} psql -q -v ON_ERROR_STOP=1 template1`)).toBe('')
+    expect(await db.host.run(`sh ${run} pg_dump | sh ${run} psql -q -o /dev/null -v ON_ERROR_STOP=1 template1`)).toBe(
+      '',
+    )
     await expect(db.host.run(`sh ${run} psql -c 'SELECT 1/0'`)).rejects.toThrow('ended with 1')
   })
 
