@@ -13,16 +13,19 @@ import { dirname, join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { type Member, packTar } from '../../src/layer/pack.ts'
 
+export type Layer = ReadonlyMap<string, Uint8Array | { link: string }>
+
 export interface ImageSpec {
   readonly tag: string
-  readonly files: ReadonlyMap<string, Uint8Array | { link: string }>
+  /** One layer, or several from the lowest to the highest. */
+  readonly files: Layer | readonly Layer[]
   readonly compression?: 'gzip' | 'zstd' | 'none'
   readonly platform?: { os: string; architecture: string }
 }
 
 const here = { os: 'linux', architecture: process.arch === 'arm64' ? 'arm64' : 'amd64' }
 
-/** Writes an OCI layout that holds these images, each with one layer; adds to one that is there. */
+/** Writes an OCI layout that holds these images; adds to one that is there. */
 export async function writeLayout(folder: string, images: readonly ImageSpec[]): Promise<Map<string, string>> {
   const blobs = join(folder, 'blobs', 'sha256')
   mkdirSync(blobs, { recursive: true })
@@ -36,22 +39,27 @@ export async function writeLayout(folder: string, images: readonly ImageSpec[]):
     ? JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8'))
     : { schemaVersion: 2, manifests: [] }
   for (const image of images) {
-    const tar = Buffer.concat(await Array.fromAsync(packTar(members(image.files)) as AsyncIterable<Buffer>))
     const { compression = 'gzip', platform = here } = image
-    const layer =
-      compression === 'none' ? tar : compression === 'zstd' ? zstdCompressSync(tar) : gzipSync(tar, { level: 1 })
-    const diffId = `sha256:${createHash('sha256').update(tar).digest('hex')}`
-    const config = put(
-      Buffer.from(JSON.stringify({ ...platform, rootfs: { type: 'layers', diff_ids: [diffId] }, config: {} })),
-    )
     const suffix = compression === 'none' ? '' : `+${compression}`
+    const layers: { mediaType: string; digest: string; size: number }[] = []
+    const diffIds: string[] = []
+    for (const files of image.files instanceof Map ? [image.files] : (image.files as readonly Layer[])) {
+      const tar = Buffer.concat(await Array.fromAsync(packTar(members(files)) as AsyncIterable<Buffer>))
+      const layer =
+        compression === 'none' ? tar : compression === 'zstd' ? zstdCompressSync(tar) : gzipSync(tar, { level: 1 })
+      diffIds.push(`sha256:${createHash('sha256').update(tar).digest('hex')}`)
+      layers.push({ mediaType: `application/vnd.oci.image.layer.v1.tar${suffix}`, ...put(layer) })
+    }
+    const config = put(
+      Buffer.from(JSON.stringify({ ...platform, rootfs: { type: 'layers', diff_ids: diffIds }, config: {} })),
+    )
     const manifest = put(
       Buffer.from(
         JSON.stringify({
           schemaVersion: 2,
           mediaType: 'application/vnd.oci.image.manifest.v1+json',
           config: { mediaType: 'application/vnd.oci.image.config.v1+json', ...config },
-          layers: [{ mediaType: `application/vnd.oci.image.layer.v1.tar${suffix}`, ...put(layer) }],
+          layers,
         }),
       ),
     )
@@ -72,7 +80,7 @@ export async function writeLayout(folder: string, images: readonly ImageSpec[]):
   return digests
 }
 
-function* members(files: ImageSpec['files']): Iterable<Member> {
+function* members(files: Layer): Iterable<Member> {
   const folders = new Set<string>()
   for (const [path, content] of [...files].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const parents: string[] = []

@@ -1,0 +1,90 @@
+import { spawn } from 'node:child_process'
+import { type Contender, type Field, type Scenario, scenarios } from './contender.ts'
+import { watchMemory } from './memory.ts'
+
+export interface Sample {
+  readonly seconds: number
+  /** Bytes from here to the host, and back, SSH's own included. */
+  readonly sent: number
+  readonly received: number
+  /** The largest peak of one process, in bytes. */
+  readonly memory: number
+  /** Files of the distribution that are not as the image has them; undefined where none changes. */
+  readonly wrong?: number
+}
+
+export interface Row {
+  readonly contender: string
+  readonly scenario: Scenario
+  readonly how: string
+  /** One a run. */
+  readonly samples: Sample[]
+}
+
+/**
+ * Runs each contender in turn, as often as asked for: what else the machine does in between meets all of them.
+ *
+ * @param options.except processes that no contender started: the host's, the registry's
+ */
+export async function measure(
+  contenders: readonly Contender[],
+  field: Field,
+  options: { readonly runs: number; readonly except: readonly number[]; readonly progress: (text: string) => void },
+): Promise<Row[]> {
+  const rows: Row[] = []
+  let number = 0
+  for (let run = 1; run <= options.runs; run += 1) {
+    for (const contender of contenders) {
+      number += 1
+      const { steps, end } = await contender.start(field, number)
+      try {
+        for (const { scenario, how, run: act, result } of steps) {
+          if (scenario === 'setup') {
+            await act()
+            continue
+          }
+          const measured = await sampleOf(act, { field, contender, except: options.except })
+          const sample = result
+            ? { ...measured, wrong: await wrongFiles(result.tree, field.sums(result.version)) }
+            : measured
+          const title = scenarios[scenario]
+          options.progress(`run ${run} of ${options.runs}, ${contender.name}, ${title}: ${sample.seconds.toFixed(2)} s`)
+          const row = rows.find((one) => one.contender === contender.name && one.scenario === scenario)
+          if (row) row.samples.push(sample)
+          else rows.push({ contender: contender.name, scenario, how, samples: [sample] })
+        }
+      } finally {
+        end()
+      }
+    }
+  }
+  return rows
+}
+
+async function sampleOf(
+  act: () => Promise<unknown>,
+  from: { readonly field: Field; readonly contender: Contender; readonly except: readonly number[] },
+): Promise<Sample> {
+  const { link } = from.field
+  const before = { sent: link.sent, received: link.received }
+  const memory = watchMemory({ matches: from.contender.process, except: from.except })
+  const started = performance.now()
+  try {
+    await act()
+  } catch (error) {
+    memory.stop()
+    throw error
+  }
+  const seconds = (performance.now() - started) / 1000
+  return { seconds, sent: link.sent - before.sent, received: link.received - before.received, memory: memory.stop() }
+}
+
+function wrongFiles(tree: string, sums: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('sha256sum', ['--check', '--quiet', sums], { cwd: tree, stdio: ['ignore', 'pipe', 'ignore'] })
+    let said = ''
+    child.stdout.on('data', (chunk) => (said += chunk))
+    child.once('error', reject)
+    child.once('close', () => resolve(said.split('\n').length - 1))
+  })
+}

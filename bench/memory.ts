@@ -1,0 +1,64 @@
+import { readdirSync, readFileSync } from 'node:fs'
+
+export interface MemoryWatch {
+  /** The largest peak (VmHWM) of one matching process, in bytes; 0 when none was met. */
+  stop(): number
+}
+
+/**
+ * Watches the processes that this one started, and theirs. The kernel keeps a process's peak itself, so looking
+ * from time to time misses only what it grew after the last look.
+ *
+ * @param options.matches told by the command line
+ * @param options.except processes whose whole family is left out
+ */
+export function watchMemory(options: {
+  readonly matches: (commandLine: string) => boolean
+  readonly except: readonly number[]
+}): MemoryWatch {
+  let peak = 0
+  const look = () => {
+    for (const pid of family(process.pid, options.except)) {
+      if (!options.matches(read(pid, 'cmdline').replaceAll('\0', ' '))) continue
+      const found = /^VmHWM:\s+(\d+) kB$/m.exec(read(pid, 'status'))
+      peak = Math.max(peak, Number(found?.[1] ?? 0) * 1024)
+    }
+  }
+  const timer = setInterval(look, 100)
+  return {
+    stop: () => {
+      clearInterval(timer)
+      return peak
+    },
+  }
+}
+
+function family(ancestor: number, except: readonly number[]): number[] {
+  const children = new Map<number, number[]>()
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    // The second field is the program's name, in brackets, and may hold anything.
+    const stat = read(Number(name), 'stat')
+    const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+    children.set(parent, [...(children.get(parent) ?? []), Number(name)])
+  }
+  const found: number[] = []
+  const open = [ancestor]
+  for (let pid = open.pop(); pid !== undefined; pid = open.pop()) {
+    for (const child of children.get(pid) ?? []) {
+      if (except.includes(child)) continue
+      found.push(child)
+      open.push(child)
+    }
+  }
+  return found
+}
+
+/** Empty for a process that has ended meanwhile. */
+function read(pid: number, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8')
+  } catch {
+    return ''
+  }
+}
