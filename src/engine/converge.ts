@@ -14,6 +14,8 @@ import { bringsAny, bytesOf, damagedObjects, namesByDigest, objectsOf } from './
 import { distributionName, type Member, parseRecord, type Record } from './record.ts'
 import { transferMembers } from './stream.ts'
 
+const attempts = 3
+
 export interface ConvergeOptions {
   /** Loads a member that is already declared on the host, when its files must be sent again. */
   readonly load: (member: Member) => Promise<LoadedMember>
@@ -26,14 +28,18 @@ export interface ConvergeOptions {
 /**
  * Makes the instance what it declares now plus `changes`. Nothing to do means one probe and no write. A host that turns
  * out to be another than the probe saw, because someone else changed it or objects are gone that its trees still hold,
- * is looked at once more, and more closely.
+ * is looked at again, and more closely.
+ *
+ * @throws ProviderError STORE_CHANGED when others were faster three times
  */
 export async function converge(target: StoreTarget, changes: readonly Change[], options: ConvergeOptions) {
-  try {
-    await attempt(target, changes, { ...options, isSuspect: false })
-  } catch (error) {
-    if (!(error instanceof ProviderError) || error.code !== 'STORE_CHANGED') throw error
-    await attempt(target, changes, { ...options, isSuspect: true })
+  for (let count = 1; ; count += 1) {
+    try {
+      return await attempt(target, changes, { ...options, isSuspect: count > 1 })
+    } catch (error) {
+      const isOvertaken = error instanceof ProviderError && error.code === 'STORE_CHANGED'
+      if (!isOvertaken || count === attempts) throw error
+    }
   }
 }
 
