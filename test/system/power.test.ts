@@ -31,7 +31,7 @@ describe.skipIf(why !== undefined)(
     const current = () => readlinkSync(join(db.host.disk, 'var/lib/pgoci/instances/orders/current'))
 
     beforeAll(async () => {
-      db = await DebianStack.start()
+      db = await DebianStack.start({ cache: 'kept' })
       await db.declare('ip4r')
       await db.up()
       await db.serve()
