@@ -24,6 +24,7 @@ const cuts: readonly (StopPoint & { readonly name: string; readonly left: 'old' 
 
 describe.skipIf(why !== undefined)(
   `a power cut of the host in the middle of up${why ? ` (skipped: ${why})` : ''}`,
+  { timeout: 300_000 },
   () => {
     let db: DebianStack
     let points: StopPoints
