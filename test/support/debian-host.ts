@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -6,40 +6,28 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { cachedFolder } from './cache.ts'
 import { command } from './command.ts'
+import { VethLink } from './veth-link.ts'
 
 const recipe = join(import.meta.dirname, 'debian-host.sh')
 // EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH: the file system stops where it is, its journal unwritten.
 const stopDisk =
   'open(my $disk, "<", $ARGV[0]) or die $!; my $flags = pack("L", 2); ioctl($disk, 0x8004587D, $flags) or die $!'
 
-let hosts = 0
-
 /**
  * A real Debian host: its own disk (ext4 on a loop device), systemd as PID 1, sshd, its own network behind a veth
  * pair. Users are `root` and `deploy` (sudo without a password), both with the key `privateKey`.
  */
 export class DebianHost {
-  readonly name: string
-  readonly address: string
+  private readonly link = new VethLink()
+  readonly name: string = this.link.name
+  readonly address: string = this.link.address
   readonly folder: string = mkdtempSync(join(tmpdir(), 'pgoci-host-'))
   /** Where the controller sees the host's disk. */
   readonly disk: string = join(this.folder, 'disk')
   private readonly image: string = join(this.folder, 'disk.ext4')
-  private readonly gateway: string
   private cuts = 0
   private container: ChildProcess | undefined
   private readonly removeAtExit = () => this.remove()
-
-  private constructor() {
-    hosts += 1
-    this.name = `pgoci${process.pid}-${hosts}`
-    // 198.18.0.0/15 is for tests (RFC 2544); a /30 of it for each host, sixteen hosts a process.
-    const block = ((process.pid % 2048) * 16 + (hosts % 16)) * 4
-    const at = (offset: number) =>
-      `198.${18 + (block >> 16)}.${((block + offset) >> 8) & 255}.${(block + offset) & 255}`
-    this.gateway = at(1)
-    this.address = at(2)
-  }
 
   /** A new host with a disk of its own; boots it. The first call on a machine takes half a minute. */
   static async start(): Promise<DebianHost> {
@@ -51,7 +39,7 @@ export class DebianHost {
     try {
       await command('cp', ['--sparse=always', join(image, 'disk.ext4'), host.image])
       await command('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(host.folder, 'key')])
-      await host.connectNetwork()
+      await host.link.connect()
       host.mount()
       const known = readFileSync(join(host.folder, 'key.pub'), 'utf8')
       for (const [home, owner] of [
@@ -130,7 +118,7 @@ export class DebianHost {
   async cutPower(): Promise<void> {
     this.cuts += 1
     const witness = join(this.disk, `unsynced-${this.cuts}`)
-    execFileSync('ip', ['link', 'set', this.name, 'down'])
+    this.link.set('down')
     writeFileSync(witness, Buffer.alloc(1_000_000))
     execFileSync('perl', ['-e', stopDisk, this.disk])
     this.container?.kill('SIGKILL')
@@ -140,38 +128,20 @@ export class DebianHost {
     this.mount()
     if (existsSync(witness) && statSync(witness).size > 0)
       throw new Error('The power cut was none: unsynced data survived')
-    execFileSync('ip', ['link', 'set', this.name, 'up'])
+    this.link.set('up')
   }
 
   remove(): void {
     process.off('exit', this.removeAtExit)
     this.container?.kill('SIGKILL')
-    const quietly = (program: string, ...words: string[]) => {
-      try {
-        execFileSync(program, words, { stdio: 'ignore' })
-      } catch {
-        // Cleaning up goes on; what was never made cannot be removed.
-      }
-    }
-    quietly('umount', '--lazy', this.disk)
-    quietly('ip', 'netns', 'delete', this.name)
-    quietly('ip', 'link', 'delete', this.name)
+    spawnSync('umount', ['--lazy', this.disk])
+    this.link.remove()
     rmSync(this.folder, { recursive: true, force: true })
   }
 
   private mount(): void {
     mkdirSync(this.disk, { recursive: true })
     execFileSync('mount', ['-o', 'loop', this.image, this.disk])
-  }
-
-  private async connectNetwork(): Promise<void> {
-    const inside = ['netns', 'exec', this.name, 'ip']
-    await command('ip', ['netns', 'add', this.name])
-    await command('ip', ['link', 'add', this.name, 'type', 'veth', 'peer', 'name', 'host0', 'netns', this.name])
-    await command('ip', ['address', 'add', `${this.gateway}/30`, 'dev', this.name])
-    await command('ip', ['link', 'set', this.name, 'up'])
-    await command('ip', [...inside, 'address', 'add', `${this.address}/30`, 'dev', 'host0'])
-    for (const device of ['lo', 'host0']) await command('ip', [...inside, 'link', 'set', device, 'up'])
   }
 
   private async ended(): Promise<void> {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # debian-images.sh FOLDER: makes real images from Debian 12 packages, in the OCI layout FOLDER/oci.
-#   postgres   minbase, then postgresql-15: two layers, as Docker Hub's image is made
+#   postgres   minbase, then postgresql-15: two layers, as Docker Hub's image is made; postgres-next has a third
 #   ip4r …     each package with what it needs and the distribution lacks, as `dpkg-deb -x` gives it
 # This text is the key of the cache, so whatever changes the result belongs in it. Needs root and apt.
 set -eu
@@ -53,6 +53,10 @@ in_root apt-get clean
 rm -rf "$root/var/lib/apt/lists"/* "$root/usr/sbin/policy-rc.d"
 layer postgres
 
+# Its next build: one layer more.
+echo next >"$out/build"
+umoci insert --image "$out/oci:postgres" --tag postgres-next "$out/build" /etc/build
+
 for name in ip4r semver hll postgis; do
   rm -rf "$out/bundle"
   umoci new --image "$out/oci:$name"
@@ -76,4 +80,4 @@ for name in ip4r semver hll postgis; do
   layer "$name"
 done
 
-rm -rf "$out/bundle" "$out/archives"
+rm -rf "$out/bundle" "$out/archives" "$out/build"

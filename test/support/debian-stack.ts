@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { DebianHost } from './debian-host.ts'
 import { debianImages } from './debian-images.ts'
+import { type RealRegistry, startDockerRegistry } from './docker-registry.ts'
 import { PsqlSession } from './psql.ts'
 import { TestStack } from './pulumi.ts'
-import { startRegistry, type TestRegistry } from './registry.ts'
 
 const home = '/var/lib/pgoci/instances/orders'
 
@@ -18,32 +18,40 @@ const documented = [
 export class DebianStack {
   readonly host: DebianHost
   readonly stack: TestStack
-  private readonly registry: TestRegistry
+  private readonly registry: RealRegistry
 
-  static async start(): Promise<DebianStack> {
-    const registry = await startRegistry(`${await debianImages()}/registry`)
+  /** @param options.cache `new`: all is downloaded and read; `kept`: what another run has read is known */
+  static async start(options: { cache: 'new' | 'kept' }): Promise<DebianStack> {
+    const images = await debianImages()
+    const registry = await startDockerRegistry(images)
     const host = await DebianHost.start()
-    const stack = new TestStack(readFileSync('examples/rootfs/index.ts', 'utf8'))
+    const stack = new TestStack(readFileSync('examples/rootfs/index.ts', 'utf8'), {
+      env: options.cache === 'kept' ? { PGOCI_CACHE: `${images}/controller` } : {},
+    })
     await stack.init({
       host: host.address,
       user: 'deploy',
       sudo: 'true',
       privateKey: { secret: host.privateKey },
       hostKey: host.hostKey,
-      distribution: `${registry.address}/debian/postgres:15`,
-      'postgres-oci:registries': JSON.stringify({ [registry.address]: { insecure: true } }),
+      distribution: `${registry.host}/debian/postgres:15`,
+      'postgres-oci:registries': JSON.stringify({ [registry.host]: { insecure: true } }),
     })
     return new DebianStack(host, stack, registry)
   }
 
-  private constructor(host: DebianHost, stack: TestStack, registry: TestRegistry) {
+  private constructor(host: DebianHost, stack: TestStack, registry: RealRegistry) {
     this.host = host
     this.stack = stack
     this.registry = registry
   }
 
+  declareDistribution(name: string): Promise<void> {
+    return this.stack.set('distribution', `${this.registry.host}/debian/${name}:15`)
+  }
+
   declare(...extensions: string[]): Promise<void> {
-    const images = extensions.map((name) => [name, `${this.registry.address}/debian/${name}:15`])
+    const images = extensions.map((name) => [name, `${this.registry.host}/debian/${name}:15`])
     return this.stack.set('extensions', JSON.stringify(Object.fromEntries(images)))
   }
 
@@ -70,9 +78,9 @@ export class DebianStack {
     }
   }
 
-  remove(): void {
-    this.registry.stop()
+  async remove(): Promise<void> {
     this.stack.remove()
     this.host.remove()
+    await this.registry.close()
   }
 }

@@ -5,11 +5,11 @@ import { whyNoRealHosts } from '../support/root-needs.ts'
 const why = whyNoRealHosts()
 
 // One life of one host; the tests are its chapters, in order.
-describe.skipIf(why !== undefined)(`a real Debian host${why ? ` (skipped: ${why})` : ''}`, () => {
+describe.skipIf(why !== undefined)(`a real Debian host${why ? ` (skipped: ${why})` : ''}`, { timeout: 300_000 }, () => {
   let db: DebianStack
 
   beforeAll(async () => {
-    db = await DebianStack.start()
+    db = await DebianStack.start({ cache: 'new' })
   }, 600_000)
 
   afterAll(() => db?.remove())
@@ -80,10 +80,28 @@ describe.skipIf(why !== undefined)(`a real Debian host${why ? ` (skipped: ${why}
     expect(await db.query(transform)).toBe('POINT(391391 5817855)')
   })
 
+  test('a new image of the distribution waits for the next restart; until then the server keeps all it had', async () => {
+    const session = db.session()
+    await session.query('SELECT 1')
+    await db.declareDistribution('postgres-next')
+    await db.declare('ip4r', 'semver', 'postgis')
+    await db.up()
+    const build = "SELECT pg_read_file('/etc/build')"
+    expect(await session.query(build)).toContain('ERROR')
+    expect(await session.query("CREATE EXTENSION hstore; SELECT 'a=>1'::hstore -> 'a'")).toBe('CREATE EXTENSION\n1')
+    // Declared no more, and still there for the server that has it.
+    expect(await session.query('SELECT #hll_empty()')).toBe('0')
+    session.close()
+    await db.host.run('systemctl restart pgoci-orders')
+    expect(await db.query(build)).toBe('next\n')
+    expect(await db.query('SELECT #hll_empty()')).toContain('could not access file')
+    expect(await db.query("SELECT 'a=>1'::hstore -> 'a', semver '1.2.3'")).toBe('1|1.2.3')
+  })
+
   test('after a reboot the server is there, with its extensions', async () => {
     await db.host.reboot()
     expect(await db.query('SELECT string_agg(extname, $$,$$ ORDER BY extname) FROM pg_extension')).toBe(
-      'hll,ip4r,plpgsql,postgis,semver',
+      'hll,hstore,ip4r,plpgsql,postgis,semver',
     )
     await db.stack.expect(0, 'preview', '--refresh', '--expect-no-changes')
   })

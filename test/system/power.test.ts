@@ -24,6 +24,7 @@ const cuts: readonly (StopPoint & { readonly name: string; readonly left: 'old' 
 
 describe.skipIf(why !== undefined)(
   `a power cut of the host in the middle of up${why ? ` (skipped: ${why})` : ''}`,
+  { timeout: 300_000 },
   () => {
     let db: DebianStack
     let points: StopPoints
@@ -31,7 +32,7 @@ describe.skipIf(why !== undefined)(
     const current = () => readlinkSync(join(db.host.disk, 'var/lib/pgoci/instances/orders/current'))
 
     beforeAll(async () => {
-      db = await DebianStack.start()
+      db = await DebianStack.start({ cache: 'kept' })
       await db.declare('ip4r')
       await db.up()
       await db.serve()
