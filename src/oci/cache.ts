@@ -1,4 +1,4 @@
-import { createReadStream, createWriteStream, type Stats } from 'node:fs'
+import { createWriteStream, type Stats } from 'node:fs'
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import type { z } from 'zod'
 import { type Digest, digestOf, hexOf } from '../model/digest.ts'
 import { makeFolder, removeLeftovers, replaceFile } from './files.ts'
+import { digestOfFile } from './hash.ts'
 import { withLock } from './lock.ts'
 import { type Descriptor, maxDocument, type Source } from './source.ts'
 import { verify } from './verify.ts'
@@ -89,12 +90,13 @@ interface FetchOptions {
   readonly signal: AbortSignal | undefined
 }
 
-async function fetchOnce(path: string, wanted: Wanted, { proven, signal }: FetchOptions): Promise<string> {
-  if (await isPresent(path, wanted, proven)) return path
+async function fetchOnce(path: string, wanted: Wanted, options: FetchOptions): Promise<string> {
+  const { proven, signal } = options
+  if (await isPresent(path, wanted, options)) return path
   await makeFolder(dirname(path))
   const work = async () => {
     // Another process may have fetched it while we waited.
-    if (await isPresent(path, wanted, proven)) return
+    if (await isPresent(path, wanted, options)) return
     await removeLeftovers(path)
     await replaceFile(path, async (temporary) => {
       const bytes = await wanted.fetch(signal)
@@ -114,21 +116,15 @@ async function fetchOnce(path: string, wanted: Wanted, { proven, signal }: Fetch
   return path
 }
 
-async function isPresent(path: string, wanted: Wanted, proven: Map<string, string>): Promise<boolean> {
+async function isPresent(path: string, wanted: Wanted, { proven, signal }: FetchOptions): Promise<boolean> {
   const found = await stat(path).catch(() => undefined)
-  if (!found?.isFile() || found.size > (wanted.size ?? maxDocument)) return false
+  if (!found?.isFile() || found.size !== (wanted.size ?? Math.min(found.size, maxDocument))) return false
   if (proven.get(path) === looksOf(found)) return true
-  try {
-    await pipeline(
-      createReadStream(path, { highWaterMark: 256 * 1024 }),
-      verify(wanted, 'the cache'),
-      async (bytes) => {
-        for await (const _ of bytes);
-      },
-    )
-  } catch {
-    return false
-  }
+  const digest = await digestOfFile(path, signal).catch((error: unknown) => {
+    signal?.throwIfAborted()
+    return error
+  })
+  if (digest !== wanted.digest) return false
   proven.set(path, looksOf(found))
   return true
 }

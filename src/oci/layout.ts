@@ -30,7 +30,7 @@ export function layoutSource(path: string): Source {
     manifest: async (digest) => readDocument(path, blobPath(digest), name),
     blob: async (descriptor) => {
       const file = await openInside(path, blobPath(descriptor.digest), name)
-      return file.createReadStream({ highWaterMark: 1024 * 1024 })
+      return file.createReadStream({ highWaterMark: 256 * 1024 })
     },
   }
 }

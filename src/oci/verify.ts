@@ -17,7 +17,7 @@ export function verify(expected: { digest: Digest; size: number | undefined }, s
   const lied = (found: string) =>
     new ProviderError(
       'DIGEST_MISMATCH',
-      `Cannot use ${expected.digest} from ${source}: ${found}; the source is damaged or lies, push the image there again`,
+      `Cannot use ${expected.digest} from ${source}: ${found}; it is damaged there or on the way, run it again or push the image again`,
     )
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {

@@ -132,7 +132,7 @@ test('a failure leaves nothing, and the next attempt is free of it', async () =>
   const cache = openCache(folder)
   const lying: Source = { ...source, name: 'a liar', blob: async () => Readable.from([bytes.subarray(5)]) }
   await expect(cache.blob(lying, one)).rejects.toThrow(
-    /Cannot use sha256:[0-9a-f]{64} from a liar: what came has the digest .*; the source is damaged or lies/,
+    /Cannot use sha256:[0-9a-f]{64} from a liar: what came has the digest .*; it is damaged there or on the way/,
   )
   expect(files()).toEqual([])
   await cache.blob(source, one)
