@@ -82,13 +82,18 @@ async function attempt(
   }
   const transaction = randomUUID()
   const newTrees = [generation.root, generation.live].filter(({ isNew }) => isNew)
+  // The probe has proven the others to be there, and their hashes make megabytes that do not compress.
+  const newMembers = members.filter(({ treeDigest }) => !seen.manifests.has(treeDigest))
+  const manifests = isSuspect
+    ? [generation.root.tree, generation.live.tree, ...members.map(treeOf)]
+    : [...newTrees.map(({ tree }) => tree), ...newMembers.map(treeOf)]
   const stream = transferMembers(
     {
       transaction,
       objects,
       bad,
       trees: new Map(newTrees.map(({ name, tree }) => [name, tree])),
-      manifests: [generation.root.tree, generation.live.tree, ...members.map(treeOf)],
+      manifests,
       generation: generationFolder(generation, record, options.files(record, generation)),
     },
     missingContents(objects, await Promise.all(bringers.map(load)), signal),
