@@ -10,6 +10,7 @@ import { ensureCrane } from './crane.ts'
 import { benchImages, extensionNames } from './images.ts'
 import { startLink } from './link.ts'
 import { measure } from './measure.ts'
+import { family } from './memory.ts'
 import { floor, ours } from './ours.ts'
 import { crane, rsync } from './peers.ts'
 import { formatJson, formatTable } from './report.ts'
@@ -35,7 +36,12 @@ const cleanUp: (() => void)[] = []
 process.once('exit', () => {
   for (const action of cleanUp.reverse()) action()
 })
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    for (const pid of family(process.pid, [])) process.kill(pid, 'SIGKILL')
+    process.exit(130)
+  })
+}
 
 const whyNoCrane = ensureCrane()
 const contenders: readonly Contender[] = [floor, ours, rsync(), crane()]

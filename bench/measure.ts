@@ -49,6 +49,7 @@ export async function measure(
     for (const contender of contenders) {
       number += 1
       const { steps, end } = await contender.start(field, number)
+      process.once('exit', end)
       try {
         for (const { scenario, how, run: act, result } of steps) {
           if (scenario === 'setup') {
@@ -66,6 +67,7 @@ export async function measure(
           else rows.push({ contender: contender.name, scenario, how, samples: [sample] })
         }
       } finally {
+        process.off('exit', end)
         end()
       }
     }
