@@ -38,8 +38,11 @@ process.once('exit', () => {
 })
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
-    for (const pid of family(process.pid, [])) process.kill(pid, 'SIGKILL')
-    process.exit(130)
+    try {
+      for (const pid of family(process.pid, [])) process.kill(pid, 'SIGKILL')
+    } finally {
+      process.exit(130)
+    }
   })
 }
 
