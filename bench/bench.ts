@@ -1,7 +1,7 @@
 // Measures us beside other ways to do the same, in one run: same input, same registry, same host. It only prints.
-// node bench/bench.ts [--runs N] [--size MEGABYTES] [--link lan|wan] [--only NAME…] [--json]
+// node bench/bench.ts [--runs N] [--minutes N] [--size MEGABYTES] [--link lan|wan] [--only NAME…] [--json]
 import { mkdtempSync, rmSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startRegistry } from '../test/support/registry.ts'
@@ -10,6 +10,7 @@ import { ensureCrane } from './crane.ts'
 import { benchImages, extensionNames } from './images.ts'
 import { startLink } from './link.ts'
 import { measure } from './measure.ts'
+import { family } from './memory.ts'
 import { floor, ours } from './ours.ts'
 import { crane, rsync } from './peers.ts'
 import { formatJson, formatTable } from './report.ts'
@@ -18,6 +19,7 @@ import { startOpenSsh } from './sshd.ts'
 const { values: flags } = parseArgs({
   options: {
     runs: { type: 'string', default: '3' },
+    minutes: { type: 'string', default: '8' },
     size: { type: 'string', default: '485' },
     link: { type: 'string', default: 'lan' },
     only: { type: 'string', multiple: true, default: [] },
@@ -25,6 +27,7 @@ const { values: flags } = parseArgs({
   },
 })
 const runs = whole('runs', flags.runs, 1)
+const minutes = whole('minutes', flags.minutes, 1)
 const size = whole('size', flags.size, 100)
 const kind = flags.link
 if (kind !== 'lan' && kind !== 'wan') throw new RangeError(`--link ${kind}: expected lan or wan`)
@@ -33,7 +36,15 @@ const cleanUp: (() => void)[] = []
 process.once('exit', () => {
   for (const action of cleanUp.reverse()) action()
 })
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    try {
+      for (const pid of family(process.pid, [])) process.kill(pid, 'SIGKILL')
+    } finally {
+      process.exit(130)
+    }
+  })
+}
 
 const whyNoCrane = ensureCrane()
 const contenders: readonly Contender[] = [floor, ours, rsync(), crane()]
@@ -52,11 +63,12 @@ cleanUp.push(registry.stop, sshd.stop, link.close)
 const rows = await measure(
   contenders.filter(({ missing }) => missing === undefined),
   { sshd, link, registry: registry.address, sums: (version) => join(images, `SUMS-${version}`), folder },
-  { runs, except: [sshd.pid], progress },
+  { runs, seconds: minutes * 60, except: [sshd.pid], progress },
 )
+const done = Math.max(...rows.map(({ samples }) => samples.length))
 const report = {
   conditions: [
-    `Medians of ${runs} run${runs > 1 ? 's' : ''} on ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Node ${process.versions.node}; only ratios travel.`,
+    `Medians of ${done} run${done === 1 ? '' : 's'} on ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Node ${process.versions.node}; load ${loadavg()[0]?.toFixed(1)} at the end; only ratios travel.`,
     `Input: a distribution of ${size} MB, 14,000 entries, three gzip layers, with PostgreSQL 18; ${extensionNames.length} extensions of its contrib.`,
     `Host: sshd on loopback, reached through a proxy ${kind === 'lan' ? 'that only counts' : 'with 20 ms and 100 Mbit/s'}; the registry is on loopback, without it.`,
     'Caches: registry and disks warm in the page cache; the controller cache is empty for the cold install, and has',

@@ -29,14 +29,27 @@ export interface Row {
 export async function measure(
   contenders: readonly Contender[],
   field: Field,
-  options: { readonly runs: number; readonly except: readonly number[]; readonly progress: (text: string) => void },
+  options: {
+    readonly runs: number
+    /** No run is begun that would not end in this time, after the first. */
+    readonly seconds: number
+    readonly except: readonly number[]
+    readonly progress: (text: string) => void
+  },
 ): Promise<Row[]> {
   const rows: Row[] = []
   let number = 0
+  const started = performance.now()
   for (let run = 1; run <= options.runs; run += 1) {
+    const spent = (performance.now() - started) / 1000
+    if (run > 1 && (spent * run) / (run - 1) > options.seconds) {
+      options.progress(`No time for run ${run}: it would end later than after ${options.seconds} s`)
+      break
+    }
     for (const contender of contenders) {
       number += 1
       const { steps, end } = await contender.start(field, number)
+      process.once('exit', end)
       try {
         for (const { scenario, how, run: act, result } of steps) {
           if (scenario === 'setup') {
@@ -54,6 +67,7 @@ export async function measure(
           else rows.push({ contender: contender.name, scenario, how, samples: [sample] })
         }
       } finally {
+        process.off('exit', end)
         end()
       }
     }

@@ -33,7 +33,8 @@ export function watchMemory(options: {
   }
 }
 
-function family(ancestor: number, except: readonly number[]): number[] {
+/** The processes that this one or its children started, without those of `except` and theirs. */
+export function family(ancestor: number, except: readonly number[]): number[] {
   const children = new Map<number, number[]>()
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue
