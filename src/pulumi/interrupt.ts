@@ -9,14 +9,12 @@ export const signal: AbortSignal = interrupted.signal
 // SIGINT is all the engine sends: at a user's Ctrl-C, and at the end of every run, five seconds before SIGKILL. So an
 // idle process must end at once, or each `up` waits those five seconds.
 process.on('SIGINT', () => {
-  interrupted.abort(new ProviderError('ABORTED', 'Stopped; the host keeps its former state'))
-  exitWhenIdle()
+  interrupted.abort(new ProviderError('ABORTED', 'Stopped in the middle; the next up goes on from what is there'))
+  if (running === 0) process.exit(0)
 })
 
-function exitWhenIdle(): void {
-  // The answer of the last operation still has to leave this process.
-  if (running === 0 && signal.aborted) setImmediate(() => process.exit(0))
-}
+/** The answer of the last operation still has to leave this process. */
+const farewellMs = 200
 
 /**
  * Runs a handler of the provider. The dynamic provider sends an error's message, which Pulumi shows at the resource,
@@ -35,7 +33,7 @@ export function operation<A extends unknown[], R>(handler: (...args: A) => Promi
       throw error
     } finally {
       running -= 1
-      exitWhenIdle()
+      if (signal.aborted && running === 0) setTimeout(() => process.exit(0), farewellMs)
     }
   }
 }

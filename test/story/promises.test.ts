@@ -12,6 +12,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  watch,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -65,7 +66,7 @@ beforeAll(async () => {
   mkdirSync(join(host, 'bin'))
   writeFileSync(
     join(host, 'bin/tar'),
-    `#!/bin/sh\nif [ -e ${host}/die ]; then rm ${host}/die; head -c 5000 | command -p tar "$@"; kill -9 $PPID; exit 1; fi\nexec /usr/bin/env PATH=/usr/bin:/bin tar "$@"\n`,
+    `#!/bin/sh\nif [ -e ${host}/die ]; then rm ${host}/die; head -c 5000 | command -p tar "$@"; kill -9 $PPID; exit 1; fi\nif [ -e ${host}/hang ]; then touch ${host}/hangs; cat >/dev/null; exit 1; fi\nexec /usr/bin/env PATH=/usr/bin:/bin tar "$@"\n`,
     { mode: 0o755 },
   )
   sshd = await startSshd({ env: { ...process.env, PATH: `${host}/bin:${process.env['PATH']}` } })
@@ -190,6 +191,25 @@ test('Atomic: a host that dies in the middle of a push keeps its state, and the 
   await up()
   expect(readFileSync(live('share/extension/hstore.control'), 'utf8')).toContain('second build')
   expect(readdirSync(store('staging'))).toEqual([])
+})
+
+test('Atomic: Ctrl-C in the middle of a push keeps the state of both sides, and the next up finishes', async () => {
+  const before = generation()
+  await declare()
+  writeFileSync(join(host, 'hang'), '')
+  const { result, interrupt } = stack.start('up', '--yes', '--skip-preview')
+  const isHanging = new Promise<void>((resolve) => watch(host, () => existsSync(join(host, 'hangs')) && resolve()))
+  await Promise.race([isHanging, result])
+  interrupt()
+  const { code, output } = await result
+  rmSync(join(host, 'hang'))
+  expect(code).not.toBe(0)
+  expect(output).toContain('the next up goes on from what is there')
+  expect(generation()).toBe(before)
+  await up()
+  expect(readFileSync(live('share/extension/hstore.control'), 'utf8')).not.toContain('second build')
+  await declare({ hstore: 'hstore-2' })
+  await up()
 })
 
 test('Reversible: the former digest needs no image and no transfer of content', async () => {

@@ -48,18 +48,26 @@ export class TestStack {
 
   /** Runs `pulumi …words` to its end; never throws for a bad exit. */
   run(...words: string[]): Promise<CliResult> {
-    return new Promise((done, fail) => {
+    return this.start(...words).result
+  }
+
+  /** Starts `pulumi …words`, as the leader of a process group of its own, as a terminal's shell would. */
+  start(...words: string[]): { result: Promise<CliResult>; interrupt: () => void } {
+    let interrupt = () => {}
+    const result = new Promise<CliResult>((done, fail) => {
       const child = spawn(
         process.env['PGOCI_PULUMI'] ?? 'pulumi',
         ['--non-interactive', '--color', 'never', ...words],
-        { cwd: this.folder, env: this.env, stdio: ['ignore', 'pipe', 'pipe'] },
+        { cwd: this.folder, env: this.env, stdio: ['ignore', 'pipe', 'pipe'], detached: true },
       )
+      interrupt = () => process.kill(-(child.pid as number), 'SIGINT')
       let output = ''
       child.stdout.on('data', (chunk) => (output += chunk))
       child.stderr.on('data', (chunk) => (output += chunk))
       child.once('error', fail)
       child.once('close', (code) => done({ code, output }))
     })
+    return { result, interrupt: () => interrupt() }
   }
 
   async init(config: Record<string, string | { secret: string }> = {}): Promise<void> {
