@@ -3,9 +3,12 @@ import { has, step } from './step.mjs'
 /** What tests with real hosts, registries and shells need, as `program: Debian package`. */
 const packages = {
   busybox: 'busybox',
+  csh: 'csh',
   'docker-registry': 'docker-registry',
+  fish: 'fish',
   ip: 'iproute2',
   'mkfs.ext4': 'e2fsprogs',
+  mksh: 'mksh',
   mmdebstrap: 'mmdebstrap',
   rsync: 'rsync',
   shellcheck: 'shellcheck',
@@ -14,6 +17,7 @@ const packages = {
   sshd: 'openssh-server',
   sudo: 'sudo',
   'systemd-nspawn': 'systemd-container',
+  tcsh: 'tcsh',
   umoci: 'umoci',
   zstd: 'zstd',
 }

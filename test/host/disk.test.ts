@@ -7,7 +7,7 @@ import { localTransport } from '../../src/host/local.ts'
 import { probe, remove } from '../../src/host/store.ts'
 import type { Transport } from '../../src/host/transport.ts'
 import { temporaryFolder } from '../support/folder.ts'
-import { damaging, hosts, hostTransport, type Sent } from '../support/hosts.ts'
+import { asNobody, damaging, hosts, hostTransport, type Sent } from '../support/hosts.ts'
 import { lacksRoot } from '../support/needs.ts'
 import { checkObjects, completeState, imageOf, install, stagingOf, targetAt } from '../support/store.ts'
 
@@ -131,7 +131,7 @@ describe.each(hosts)('on a host with $name', (host) => {
   test('a folder that is not ours to write, and one that is not a store', async () => {
     const folder = temporaryFolder()
     chmodSync(folder, 0o555)
-    const ordinary = { ...transport, exec: asNobody(transport) }
+    const ordinary = asNobody(transport)
     const expected = { code: 'HOST_REFUSED', message: expect.stringContaining('may not write to') }
     await expect(install({ ...freshTarget(folder), transport: ordinary }, { distribution })).rejects.toMatchObject(
       expected,
@@ -182,10 +182,4 @@ test('a probe of an empty host finds nothing, and removing nothing is done', asy
 
 function prefixed(transport: Transport, prefix: string): Transport['exec'] {
   return (command, options) => transport.exec(prefix + command, options)
-}
-
-/** As root, the command runs as "nobody"; else we are somebody ordinary already. */
-function asNobody(transport: Transport): Transport['exec'] {
-  const prefix = process.getuid?.() === 0 ? '/usr/bin/setpriv --reuid=65534 --regid=65534 --clear-groups ' : ''
-  return prefixed(transport, prefix)
 }

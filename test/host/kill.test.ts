@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { remove } from '../../src/host/store.ts'
 import { verbText } from '../../src/host/verb.ts'
 import { temporaryFolder } from '../support/folder.ts'
-import { damaging, type Host, hosts, hostTransport } from '../support/hosts.ts'
+import { damaging, dashHost, type Host, hosts, hostTransport } from '../support/hosts.ts'
 import { checkObjects, completeState, generationOf, imageOf, install, stagingOf, targetAt } from '../support/store.ts'
 
 const distribution = imageOf({ 'root/bin/postgres*': 'server', 'live/lib/plain.so*': 'plain' }, { distribution: true })
@@ -81,7 +81,7 @@ const pushBegins = text.split('\n').findIndex((line) => line.startsWith('# push 
 
 describe.each(hosts)('on a host with $name', (host) => {
   test('Atomic: a push whose shell is killed before any line of it leaves the old state or the new one', async () => {
-    const lines = killableLines(text, pushBegins).filter(every(host === hosts[0] ? 1 : 5))
+    const lines = killableLines(text, pushBegins).filter(every(host === dashHost ? 1 : 5))
     const killed = await killEverywhere(host, lines, { fresh: false })
     counts.push(`${killed} of ${lines.length} lines (${host.name})`)
     expect(killed).toBeGreaterThan(lines.length / 2)
@@ -90,7 +90,7 @@ describe.each(hosts)('on a host with $name', (host) => {
 
 test('Atomic: the first push of a host is as safe', async () => {
   const lines = killableLines(text, pushBegins).filter(every(2))
-  const killed = await killEverywhere(hosts[0], lines, { fresh: true })
+  const killed = await killEverywhere(dashHost, lines, { fresh: true })
   counts.push(`${killed} of ${lines.length} lines of a first push`)
   expect(killed).toBeGreaterThan(lines.length / 3)
 })
@@ -99,7 +99,7 @@ test('Atomic: a removal that is killed before any line leaves all or nothing, an
   const removal = verbText('remove')
   const begins = removal.split('\n').findIndex((line) => line.startsWith('# remove NONCE'))
   const lines = killableLines(removal, begins)
-  const transport = hostTransport(hosts[0])
+  const transport = hostTransport(dashHost)
   let killed = 0
   for (const line of lines) {
     const target = targetAt(join(temporaryFolder(), 'store'), transport)
@@ -126,7 +126,7 @@ test('Atomic: a kill in the middle of collecting garbage, of recording or of lin
   const lines = killableLines(text, 0)
     .filter((line) => line < pushBegins)
     .filter(every(4))
-  const killed = await killEverywhere(hosts[0], lines, { fresh: false })
+  const killed = await killEverywhere(dashHost, lines, { fresh: false })
   counts.push(`${killed} of ${lines.length} lines of the functions`)
   expect(killed).toBeGreaterThan(lines.length / 3)
 })
