@@ -1,11 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { localTransport } from '../../src/host/local.ts'
 import { probe, remove } from '../../src/host/store.ts'
-import type { Transport } from '../../src/host/transport.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { asNobody, damaging, hosts, hostTransport, type Sent } from '../support/hosts.ts'
 import { lacksRoot } from '../support/needs.ts'
@@ -160,8 +159,9 @@ describe.each(hosts)('on a host with $name', (host) => {
 
   test('a login with umask 077 and a tree below a setgid folder give the same trees', async () => {
     const folder = temporaryFolder()
+    if (process.getuid?.() === 0) chownSync(folder, 65534, 65534)
     chmodSync(folder, 0o2775)
-    const target = { ...freshTarget(folder), transport: { ...transport, exec: prefixed(transport, 'umask 077; ') } }
+    const target = { ...freshTarget(folder), transport: asNobody(transport, 'umask 077; ') }
     await install(target, { distribution, vector: extension('1') })
     expect(completeState(target.root)).toBeDefined()
     expect((await probe(target, { verify: 'full' })).deviations.size).toBe(0)
@@ -179,7 +179,3 @@ test('a probe of an empty host finds nothing, and removing nothing is done', asy
   })
   await remove(target, 0)
 })
-
-function prefixed(transport: Transport, prefix: string): Transport['exec'] {
-  return (command, options) => transport.exec(prefix + command, options)
-}

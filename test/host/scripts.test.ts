@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { localTransport } from '../../src/host/local.ts'
@@ -50,14 +50,19 @@ describe('whatever the login shell is', () => {
   }
 
   test('rc files may print, on both channels, before and after, and change what cd and tar do', async () => {
+    const decoy = temporaryFolder()
     const transport = loginBy(`
       echo "Welcome to db1"; echo "BEGIN"; echo "OK"; printf "no newline"
       head -c 3000000 /dev/zero | tr "\\0" x >&2
-      export CDPATH=/tmp:/usr TAR_OPTIONS=--verbose GREP_OPTIONS=--color=always LC_ALL=tr_TR.UTF-8
+      export CDPATH=${decoy} TAR_OPTIONS=--verbose GREP_OPTIONS=--color=always LC_ALL=tr_TR.UTF-8
       sh "$@"; code=$?
       echo "logout"; echo "FAIL me"; exit $code`)
     const target = targetAt(join(temporaryFolder(), 'store'), transport)
     await install(target, { distribution })
+    // Where CDPATH leads, everything has the same name and is damaged.
+    cpSync(target.root, decoy, { recursive: true })
+    for (const tree of readdirSync(join(decoy, 'trees')))
+      rmSync(join(decoy, 'trees', tree, 'bin'), { recursive: true, force: true })
     expect(completeState(target.root)?.generation).toBe(1)
     expect((await probe(target, { verify: 'full' })).deviations.size).toBe(0)
   })

@@ -27,9 +27,9 @@ function toolFolder(kind: 'gnu' | 'busybox', options: { without?: readonly strin
 }
 
 /** As root, everything runs as "nobody"; else we are somebody ordinary already. */
-export function asNobody(transport: Transport): Transport {
+export function asNobody(transport: Transport, first = ''): Transport {
   const prefix = process.getuid?.() === 0 ? '/usr/bin/setpriv --reuid=65534 --regid=65534 --clear-groups ' : ''
-  return { ...transport, exec: (command, options) => transport.exec(prefix + command, options) }
+  return { ...transport, exec: (command, options) => transport.exec(first + prefix + command, options) }
 }
 
 /** A push's or another verb's script text and stdin, to be damaged on its way to the host. */
