@@ -49,6 +49,14 @@ done
 for each in trees/*; do
   among "${each#trees/}" "$born" || [ ! -d "$each" ] || say tree "0${tab}other$tab${each#trees/}"
 done
+# Through these two links servers see the trees; the second one is set after the switch, so a kill may keep it back.
+check_link() { # check_link LINK TARGET TREE
+  found=$(readlink "$home/$1")
+  [ "$found" != "$2" ] || return
+  say check "$3${tab}want$tab$home/$1${tab}l${tab}777$tab$2"
+  [ -z "$found" ] || say check "$3${tab}have$tab$home/$1${tab}l${tab}777$tab$found"
+}
+
 if [ "$4" != none ]; then
   active=$(trees_of_links "$here/root" "$here/live")
   printf '%s\n' "$born" | sort -u | sed '/^$/d' >"$scratch/each" || scratch_failed
@@ -60,6 +68,10 @@ if [ "$4" != none ]; then
     [ -d "trees/$name" ] || among "$name" "$active" || continue
     sed "s/^/check$tab$name$tab/" "$scratch/deviations"
   done <"$scratch/each"
+  if [ -n "$active" ]; then
+    check_link root current/root "$(trees_of_links "$here/root")"
+    check_link "live/$(readlink "$here/distribution")" ../current/live "$(trees_of_links "$here/live")"
+  fi
 fi
 sed -n 's/^want //p' "$scratch/asked" | while IFS= read -r object; do
   [ -e "objects/$object" ] || say missing "$object"

@@ -79,15 +79,18 @@ mv -T "$stage/generation" "$home/generations/$next" || fail HOST_REFUSED "cannot
 rm -rf "$stage"
 
 # `current` is the only switch: one rename takes root and live at once. A running server of another distribution
-# sees its live link, so that is nailed to its generation first.
+# sees its live link, so that is nailed to its generation first. One that comes back follows `current` only after the
+# switch: its own servers, which may still run, must not see the modules of another distribution even for a moment.
+live=$home/live/$distribution
 before=$(readlink "$home/current/distribution" 2>/dev/null)
 if [ -n "$before" ] && [ "$before" != "$distribution" ]; then
   link_to "../generations/$expected/live" "$home/live/$before"
 fi
-link_to ../current/live "$home/live/$distribution"
+[ -L "$live" ] || link_to ../current/live "$live"
 link_to current/root "$home/root"
 settle .
 link_to "generations/$next" "$home/current"
+link_to ../current/live "$live"
 settle .
 
 touch "$home/current/switched"

@@ -64,7 +64,7 @@ async function killEverywhere(host: Host, lines: readonly number[], options: { f
     )
     expect(['done', 'HOST_UNREACHABLE'], `killed before line ${line}`).toContain(outcome)
     if (outcome !== 'done') killed += 1
-    const after = completeState(root)
+    const after = completeState(root, 'main', { afterKill: true })
     if (after?.generation === before?.generation) expect(after, `killed before line ${line}`).toEqual(before)
     else expect(after?.live).not.toBe(before?.live)
     await install(target, images)

@@ -117,6 +117,7 @@ function digestOnDisk(folder: string): string {
 export function completeState(
   root: string,
   instance = 'main',
+  options: { afterKill?: boolean } = {},
 ): { generation: number; root: string; live: string } | undefined {
   const home = join(root, 'instances', instance)
   if (!lstatSync(join(home, 'current'), { throwIfNoEntry: false })) return undefined
@@ -131,7 +132,19 @@ export function completeState(
   })
   // Through the names that servers use.
   if (digestOnDisk(`${join(home, 'root')}/.`) !== digests[0]) throw new Error('root leads elsewhere')
-  if (digestOnDisk(`${join(home, 'live', distribution)}/.`) !== digests[1]) throw new Error('live leads elsewhere')
+  const seen = digestOnDisk(`${join(home, 'live', distribution)}/.`)
+  if (seen !== digests[1] && !options.afterKill) throw new Error('live leads elsewhere')
+  const generations = readdirSync(join(home, 'generations')).map((name) => join(home, 'generations', name))
+  const born = generations.filter((one) => existsSync(join(one, 'switched')) || one.endsWith(`/${generation}`))
+  for (const key of new Set(born.map((one) => readlinkSync(join(one, 'distribution'))))) {
+    // Whatever happens, a server sees the modules of its own distribution.
+    const link = join(home, 'live', key)
+    if (
+      readlinkSync(join(link, '../..', readlinkSync(link).replace(/^\.\.\/(.*)\/live$/, '$1/distribution'))) !== key
+    ) {
+      throw new Error(`live/${key} shows another distribution`)
+    }
+  }
   JSON.parse(readFileSync(join(current, 'record.json'), 'utf8'))
   return { generation, root: digests[0] ?? '', live: digests[1] ?? '' }
 }
