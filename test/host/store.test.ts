@@ -119,6 +119,25 @@ describe.each(hosts)('on a host with $name', (host) => {
     expect(deviations).toMatchObject([{ side: 'want', path: 'manifest' }])
   })
 
+  test('Seen: a link that leads elsewhere or is gone, and the next run sets it again', async () => {
+    const target = freshTarget()
+    await install(target, { distribution, vector: vector1 })
+    const home = join(target.root, 'instances/main')
+    const live = `live/${distribution.digest.slice(7, 23)}`
+    unlinkSync(join(home, live))
+    symlinkSync('../elsewhere', join(home, live))
+    unlinkSync(join(home, 'root'))
+    const seen = [...(await probe(target, { verify: 'quick' })).deviations.values()].flat()
+    expect(seen.map(({ side, path, value }) => [side, path, value].join(' ')).sort()).toEqual([
+      `have instances/main/${live} ../elsewhere`,
+      `want instances/main/${live} ../current/live`,
+      'want instances/main/root current/root',
+    ])
+    await install(target, { distribution, vector: vector1 })
+    expect(completeState(target.root)?.generation).toBe(2)
+    expect((await probe(target, { verify: 'quick' })).deviations.size).toBe(0)
+  })
+
   test('keeps three generations, and the tree of a process that still runs until it ends', async () => {
     const target = freshTarget()
     await install(target, { distribution, vector: vector1 })
