@@ -93,7 +93,7 @@ describe.each(hosts)('on a host with $name', (host) => {
       'have bin/sleep f 755',
       'have share/added f 644',
       'have share/added?with newline ? -',
-      'have share/back?slash ? -',
+      'have share/back\\slash f 644',
       'want a link l 777',
       'want bin/sleep f 555',
       'want share/ünï 𝄞.txt f 444',
