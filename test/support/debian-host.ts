@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
@@ -13,6 +13,18 @@ const recipe = join(import.meta.dirname, 'debian-host.sh')
 const stopDisk =
   'open(my $disk, "<", $ARGV[0]) or die $!; my $flags = pack("L", 2); ioctl($disk, 0x8004587D, $flags) or die $!'
 
+const prefix = 'pgoci-debian-'
+
+/** Disks of test processes that were killed; their hosts ended with them. */
+function sweep(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = name.startsWith(prefix) ? name.slice(prefix.length).split('-')[0] : undefined
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue
+    spawnSync('umount', ['--lazy', join(tmpdir(), name, 'disk')])
+    rmSync(join(tmpdir(), name), { recursive: true, force: true })
+  }
+}
+
 /**
  * A real Debian host: its own disk (ext4 on a loop device), systemd as PID 1, sshd, its own network behind a veth
  * pair. Users are `root` and `deploy` (sudo without a password), both with the key `privateKey`.
@@ -21,7 +33,7 @@ export class DebianHost {
   private readonly link = new VethLink()
   readonly name: string = this.link.name
   readonly address: string = this.link.address
-  readonly folder: string = mkdtempSync(join(tmpdir(), 'pgoci-host-'))
+  readonly folder: string = mkdtempSync(join(tmpdir(), `${prefix}${process.pid}-`))
   /** Where the controller sees the host's disk. */
   readonly disk: string = join(this.folder, 'disk')
   private readonly image: string = join(this.folder, 'disk.ext4')
@@ -34,6 +46,7 @@ export class DebianHost {
     const image = await cachedFolder('debian-host', readFileSync(recipe, 'utf8'), async (folder) => {
       await command(recipe, [folder])
     })
+    sweep()
     const host = new DebianHost()
     process.once('exit', host.removeAtExit)
     try {

@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { command } from './command.ts'
 
 let links = 0
@@ -23,6 +24,7 @@ export class VethLink {
   }
 
   async connect(): Promise<void> {
+    this.sweep()
     const inside = ['netns', 'exec', this.name, 'ip']
     await command('ip', ['netns', 'add', this.name])
     await command('ip', ['link', 'add', this.name, 'type', 'veth', 'peer', 'name', 'host0', 'netns', this.name])
@@ -35,6 +37,14 @@ export class VethLink {
   /** `down` is a pulled cable: neither side is told. */
   set(state: 'up' | 'down'): void {
     execFileSync('ip', ['link', 'set', this.name, state])
+  }
+
+  /** Namespaces of test processes that were killed; their cables go with them. */
+  private sweep(): void {
+    const { stdout } = spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' })
+    for (const [name, pid] of stdout.matchAll(/\bpgoci(\d+)-\d+/g)) {
+      if (!existsSync(`/proc/${pid}`)) spawnSync('ip', ['netns', 'delete', name])
+    }
   }
 
   /** What was never made is no error. */
