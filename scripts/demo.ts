@@ -8,6 +8,7 @@ import { distributionFiles, extensionFiles, writeLayout } from '../test/support/
 import { TestStack } from '../test/support/pulumi.ts'
 import { startServer, type TestServer } from '../test/support/server.ts'
 import { startSshd } from '../test/support/sshd.ts'
+import { flipByte } from '../test/support/tamper.ts'
 
 const program = readFileSync('examples/quickstart/index.ts', 'utf8')
 const stack = new TestStack(program)
@@ -144,12 +145,4 @@ async function pulumi(expected: 0 | 'not 0', ...words: string[]): Promise<string
   print(`  (exit code ${code})`)
   if ((code === 0) !== (expected === 0)) throw new Error(`pulumi ended with ${code}, expected ${expected}`)
   return output
-}
-
-function flipByte(path: string): void {
-  const bytes = readFileSync(path)
-  bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1
-  chmodSync(path, 0o644)
-  writeFileSync(path, bytes)
-  chmodSync(path, 0o444)
 }

@@ -3,7 +3,7 @@
 # them is removed.
 
 # Trees that a running process executes, maps, or has as its root (systemd's RootDirectory= hides the path from exe
-# and maps; mountinfo tells). Fails when a server's process cannot be seen, because another user runs it: then
+# and maps; mountinfo tells, but from the top of the disk, so that a tree of another store counts too). Fails when a server's process cannot be seen, because another user runs it: then
 # everything might be in use.
 trees_in_use() {
   if [ "$(id -u)" != 0 ]; then
@@ -15,8 +15,16 @@ trees_in_use() {
   {
     # shellcheck disable=SC2012
     ls -l /proc/[0-9]*/exe /proc/[0-9]*/root
-    cat /proc/[0-9]*/maps /proc/[0-9]*/mountinfo
-  } 2>/dev/null | grep -o '/trees/[0-9a-f]\{64\}[-0-9]*' | sed 's|^/trees/||' | sort -u
+    cat /proc/[0-9]*/maps
+  } 2>/dev/null | names_after "$(pwd -P)/trees/"
+  cat /proc/[0-9]*/mountinfo 2>/dev/null | names_after /trees/
+}
+
+names_after() { # names_after PREFIX: prints the trees' names that follow it on stdin
+  awk -v prefix="$1" '{ while (at = index($0, prefix)) {
+    $0 = substr($0, at + length(prefix))
+    if (match($0, /^[0-9a-f]+[-0-9]*/) && !seen[name = substr($0, 1, RLENGTH)]++) print name
+  } }'
 }
 
 among() { # among WORD LIST: is WORD a line of LIST?

@@ -23,6 +23,7 @@ import { distributionFiles, extensionFiles, writeLayout } from '../support/postg
 import { TestStack } from '../support/pulumi.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { startSshd, type TestSshd } from '../support/sshd.ts'
+import { flipByte } from '../support/tamper.ts'
 
 // One life of a stack, by the real CLI against a real SSH server and a running Postgres; the tests are its chapters,
 // in order. Their names begin with the promise that they hold us to (README).
@@ -197,11 +198,12 @@ test('Atomic: Ctrl-C in the middle of a push keeps the state of both sides, and 
   const before = generation()
   await declare()
   writeFileSync(join(host, 'hang'), '')
-  const { result, interrupt } = stack.start('up', '--yes', '--skip-preview')
+  const { result, interrupt, said } = stack.start('up', '--yes', '--skip-preview')
   const isHanging = new Promise<void>((resolve) => watch(host, () => existsSync(join(host, 'hangs')) && resolve()))
   await Promise.race([isHanging, result])
   // The first lets what is under way end, which a host that hangs does not; the second ends at once.
   interrupt()
+  await said('press ^C again')
   interrupt()
   const { code, output } = await result
   rmSync(join(host, 'hang'))
@@ -237,12 +239,7 @@ test('Never in place: what a server has open keeps its bytes over an upgrade', a
 })
 
 test('Seen: a changed byte, a missing and an added file are in the report, and up repairs them', async () => {
-  const module = live('lib/hstore.so')
-  const bytes = readFileSync(module)
-  bytes[1000] = (bytes[1000] ?? 0) ^ 1
-  chmodSync(module, 0o644)
-  writeFileSync(module, bytes)
-  chmodSync(module, 0o444)
+  flipByte(live('lib/hstore.so'))
   rmSync(live('share/extension/cube.control'))
   writeFileSync(live('lib/backdoor.so'), 'x')
   const report = await stack.run('preview', '--refresh', '--expect-no-changes', '--diff')

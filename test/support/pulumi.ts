@@ -52,8 +52,10 @@ export class TestStack {
   }
 
   /** Starts `pulumi …words`, as the leader of a process group of its own, as a terminal's shell would. */
-  start(...words: string[]): { result: Promise<CliResult>; interrupt: () => void } {
+  start(...words: string[]) {
     let interrupt = () => {}
+    let hear = () => {}
+    let output = ''
     const result = new Promise<CliResult>((done, fail) => {
       const child = spawn(
         process.env['PGOCI_PULUMI'] ?? 'pulumi',
@@ -61,13 +63,22 @@ export class TestStack {
         { cwd: this.folder, env: this.env, stdio: ['ignore', 'pipe', 'pipe'], detached: true },
       )
       interrupt = () => process.kill(-(child.pid as number), 'SIGINT')
-      let output = ''
-      child.stdout.on('data', (chunk) => (output += chunk))
-      child.stderr.on('data', (chunk) => (output += chunk))
+      const add = (chunk: Buffer) => {
+        output += chunk
+        hear()
+      }
+      child.stdout.on('data', add)
+      child.stderr.on('data', add)
       child.once('error', fail)
       child.once('close', (code) => done({ code, output }))
     })
-    return { result, interrupt: () => interrupt() }
+    /** Resolves when it has printed `text`. */
+    const said = (text: string) =>
+      new Promise<void>((resolve) => {
+        hear = () => output.includes(text) && resolve()
+        hear()
+      })
+    return { result, interrupt: () => interrupt(), said }
   }
 
   async init(config: Record<string, string | { secret: string }> = {}): Promise<void> {
