@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { startRegistry } from '../test/support/registry.ts'
+import { startDockerRegistry } from '../test/support/docker-registry.ts'
 import type { Contender } from './contender.ts'
 import { ensureCrane } from './crane.ts'
 import { benchImages, extensionNames } from './images.ts'
@@ -50,19 +50,20 @@ const whyNoCrane = ensureCrane()
 const contenders: readonly Contender[] = [floor, ours, rsync(), crane()]
   .filter(({ name }) => flags.only.length === 0 || flags.only.some((word) => name.includes(word)))
   .map((one) => (one.missing && whyNoCrane && one.name.startsWith('crane') ? { ...one, missing: whyNoCrane } : one))
+if (contenders.length === 0) throw new RangeError(`--only ${flags.only.join(' ')}: nobody here is called so`)
 
 const folder = mkdtempSync(join(tmpdir(), 'pgoci-bench-'))
 cleanUp.push(() => rmSync(folder, { recursive: true, force: true }))
 progress(`Preparing images of ${size} MB; the first time this takes a minute`)
 const images = await benchImages(size)
-const registry = await startRegistry(join(images, 'registry'))
+const registry = await startDockerRegistry(join(images, 'registry'))
 const sshd = await startOpenSsh(folder)
 const link = await startLink(sshd.port, kind)
-cleanUp.push(registry.stop, sshd.stop, link.close)
+cleanUp.push(() => void registry.close(), sshd.stop, link.close)
 
 const rows = await measure(
   contenders.filter(({ missing }) => missing === undefined),
-  { sshd, link, registry: registry.address, sums: (version) => join(images, `SUMS-${version}`), folder },
+  { sshd, link, registry: registry.host, sums: (version) => join(images, `SUMS-${version}`), folder },
   { runs, seconds: minutes * 60, except: [sshd.pid], progress },
 )
 const done = Math.max(...rows.map(({ samples }) => samples.length))

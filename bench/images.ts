@@ -3,8 +3,8 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { cachedFolder } from '../test/support/cache.ts'
 import { command } from '../test/support/command.ts'
+import { startDockerRegistry } from '../test/support/docker-registry.ts'
 import { distributionFiles, extensionFiles, type Layer, writeLayout } from '../test/support/postgres-images.ts'
-import { startRegistry } from '../test/support/registry.ts'
 
 export const extensionNames = [
   'btree_gin',
@@ -43,14 +43,14 @@ export function benchImages(megabytes: number): Promise<string> {
       extensionNames.map((name) => ({ tag: `${name}:1`, files: extensionFiles(name) })),
     )
     mkdirSync(join(folder, 'registry'))
-    const registry = await startRegistry(join(folder, 'registry'))
+    const registry = await startDockerRegistry(join(folder, 'registry'))
     try {
       for (const tag of ['postgres:1', 'postgres:2', ...extensionNames.map((name) => `${name}:1`)]) {
-        const to = `docker://${registry.address}/bench/${tag}`
+        const to = `docker://${registry.host}/bench/${tag}`
         await command('skopeo', ['copy', '--quiet', '--dest-tls-verify=false', `oci:${layout}:${tag}`, to])
       }
     } finally {
-      registry.stop()
+      await registry.close()
     }
     rmSync(layout, { recursive: true })
   }

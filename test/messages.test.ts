@@ -47,6 +47,7 @@ const cases: [string, () => Promise<string>][] = [
   ['reference with a scheme', () => checkFailure({ image: 'https://registry.example.com/postgres:17' })],
   ['bad digest', () => checkFailure({ image: 'registry.example.com/postgres@sha256:1234' })],
   ['missing layout', () => checkFailure({ image: `oci:${folder}/nowhere:pg18` })],
+  ['unreadable layout', () => unreadableLayout()],
   ['missing tag', () => checkFailure({ image: `oci:${layout}:pg19` })],
   ['unreachable registry', () => checkFailure({ image: '127.0.0.1:1/postgres:17' })],
   ['wrong platform', () => checkFailure({ image: `oci:${layout}:arm64` }, extension)],
@@ -184,6 +185,13 @@ async function damagedBlob(): Promise<string> {
   return checkFailure({ image: `oci:${layout}:damaged` }, extension)
 }
 
+async function unreadableLayout(): Promise<string> {
+  const broken = mkdtempSync(join(folder, 'broken-'))
+  writeFileSync(join(broken, 'oci-layout'), '{"imageLayoutVersion": "1.0.0"}')
+  writeFileSync(join(broken, 'index.json'), '{"schemaVersion": 2, "manifests": [{}]}')
+  return checkFailure({ image: `oci:${broken}:pg18` })
+}
+
 async function malformedRegistries(): Promise<string> {
   const config = { get: () => '{"registry.example.com": {"insecur": true}}', require: () => '' }
   await distribution.configure?.({ config: config as never })
@@ -214,7 +222,7 @@ function scrub(text: string): string {
     .replace(/sha256:[0-9a-f]{64}/g, 'sha256:…')
     .replace(/\bport \d{4,5}/g, 'port 22')
     .replace(/\d+ MB to write/, '58 MB to write')
-    .replace(/bin-\w+|foreign-\w+/g, (name) => name.slice(0, name.indexOf('-')))
+    .replace(/(?:bin|foreign|broken)-\w+/g, (name) => name.slice(0, name.indexOf('-')))
     .replaceAll(otherArchitecture, 'ARCH-OF-IMAGE')
     .replaceAll(thisArchitecture, 'ARCH-OF-HOST')
 }

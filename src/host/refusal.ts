@@ -34,7 +34,7 @@ const sudoRemedies: readonly (readonly [RegExp, string])[] = [
 
 /** What to say of FAIL lines, by their code. */
 export function refused(on: string, code: string, found: string): ProviderError {
-  const what = printable(found.trim(), 400)
+  const what = printable(found.trim(), 400) || 'a command ended there without a word'
   const error = (as: ProviderError['code'], message: string) => new ProviderError(as, message)
   switch (code) {
     case 'HOST_LACKS_TOOL':

@@ -1,17 +1,6 @@
 import { spawnSync } from 'node:child_process'
 
-// `npm test` installs them where it may (scripts/tools/system.mjs).
-const programs = [
-  'mmdebstrap',
-  'systemd-nspawn',
-  'ip',
-  'ssh',
-  'skopeo',
-  'umoci',
-  'docker-registry',
-  'mkfs.ext4',
-  'perl',
-]
+const programs = ['mmdebstrap', 'systemd-nspawn', 'ip', 'ssh', 'skopeo', 'umoci', 'docker-registry', 'mkfs.ext4']
 
 /**
  * @returns why tests with real hosts cannot run on this machine, or undefined
@@ -25,12 +14,12 @@ export function whyNoRealHosts(): string | undefined {
 
 function findObstacle(): string | undefined {
   if (process.getuid?.() !== 0) return 'they need root'
-  if (!works('unshare', '--mount', '--net', '--pid', '--fork', 'true')) return 'they need namespaces'
-  if (!works('test', '-e', '/dev/loop-control')) return 'they need loop devices'
-  const missing = programs.filter((program) => !works('sh', '-c', `command -v ${program}`))
-  return missing.length === 0 ? undefined : `install ${missing.join(', ')}`
+  if (!works('unshare', ['--mount', '--net', '--pid', '--fork', 'true'])) return 'they need namespaces'
+  if (!works('sh', ['-c', 'test -e /dev/loop-control'])) return 'they need loop devices'
+  const missing = programs.filter((program) => !works('sh', ['-c', `command -v ${program}`]))
+  return missing.length === 0 ? undefined : `they need ${missing.join(', ')}; npm test installs them where it can`
 }
 
-function works(program: string, ...words: readonly string[]): boolean {
+function works(program: string, words: readonly string[]): boolean {
   return spawnSync(program, words, { stdio: 'ignore' }).status === 0
 }
