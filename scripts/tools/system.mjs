@@ -10,6 +10,7 @@ const packages = {
   'mkfs.ext4': 'e2fsprogs',
   mksh: 'mksh',
   mmdebstrap: 'mmdebstrap',
+  openssl: 'openssl',
   rsync: 'rsync',
   shellcheck: 'shellcheck',
   skopeo: 'skopeo',
