@@ -33,11 +33,13 @@ export function reportDrift(
     member.treeDigest === own.treeDigest
       ? []
       : [`other content: the host was changed to ${member.image}; up goes back to the declared image`]
-  const trees = new Map<Digest, Tree>()
-  for (const [digest, text] of seen.manifests) trees.set(digest, parseManifest(text))
   const drift = seen.trees
     .filter(({ generation }) => generation === seen.generation)
     .flatMap(({ role, name }) => findDrift(role === 'root' ? 'root' : 'live', seen.deviations.get(name) ?? []))
+  // A manifest can have many thousand lines, and every resource of the host asks.
+  if (drift.length === 0) return lines
+  const trees = new Map<Digest, Tree>()
+  for (const [digest, text] of seen.manifests) trees.set(digest, parseManifest(text))
   const tree = trees.get(member.treeDigest) ?? new Map()
   const others = record.members.filter((one) => one !== member).flatMap((one) => trees.get(one.treeDigest) ?? [])
   // What nobody brings is reported once, by the distribution.

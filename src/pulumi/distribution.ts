@@ -22,7 +22,7 @@ export interface DistributionArgs {
 
 /** Seeded as unknown, so that a program can use them; check adds the first of them, and a preview shows those. */
 const outputs = [
-  ...['digest', 'reference', 'postgresVersion', 'postgresMajor', 'mode', 'layout', 'serverDirectory'],
+  ...['digest', 'reference', 'platform', 'postgresVersion', 'postgresMajor', 'mode', 'layout', 'serverDirectory'],
   ...['binDirectory', 'libraryPath', 'treeDigest', 'systemdUnit', 'runScript'],
 ]
 

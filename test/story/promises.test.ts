@@ -150,6 +150,9 @@ test('a preview needs no host and no registry for what is in state', async () =>
     const preview = await stack.expect(0, 'preview', '--diff')
     expect(preview).toMatch(/reference: "oci:.\/images:hstore" => "oci:.\/images:hstore@sha256:/)
     expect(preview).not.toContain('~ digest')
+    // Bug: an extension that is new did not know its distribution's platform, and asked the host.
+    await stack.set('extensions', JSON.stringify({ other: `oci:./images:hstore@${digests.get('hstore')}` }))
+    expect(await stack.expect(0, 'preview')).toContain('1 to create')
     await declare()
     expect(sshd.commands.length).toBe(before)
   } finally {
