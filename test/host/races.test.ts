@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { probe, remove } from '../../src/host/store.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { damaging, hosts, hostTransport, type Sent, stalling } from '../support/hosts.ts'
+import { watchInodes } from '../support/inodes.ts'
 import { checkObjects, completeState, generationOf, imageOf, install, stagingOf, targetAt } from '../support/store.ts'
 
 const distribution = imageOf({ 'root/bin/postgres*': 'server', 'live/lib/plain.so*': 'plain' }, { distribution: true })
@@ -85,8 +86,13 @@ describe.each(hosts)('on a host with $name', (host) => {
     const target = freshTarget()
     const other = { ...target, instance: 'other' }
     await install(target, { distribution })
-    const racing = failing(() => install(other, { distribution, vector: extension('shared') }))
+    let inodes = watchInodes(target.root)
+    const racing = failing(async () => {
+      await install(other, { distribution, vector: extension('shared') })
+      inodes = watchInodes(target.root)
+    })
     await install({ ...target, transport: racing }, { distribution, vector: extension('shared') })
+    inodes.check()
     expect(completeState(target.root)?.live).toBe(completeState(target.root, 'other')?.live)
     expect((await probe(target, { verify: 'full' })).deviations.size).toBe(0)
     expect((await probe(other, { verify: 'full' })).deviations.size).toBe(0)
