@@ -7,7 +7,7 @@ export interface DistributionArgs {
   readonly connection: ConnectionArgs
   /**
    * `registry/repository[:tag][@digest]`, or `oci:DIR[:tag]` for an OCI image layout, relative to the program's folder.
-   * A tag is resolved once, by the first preview, and stays pinned until this text or `repin` changes.
+   * A tag is resolved once, by the `up` that first installs it, and stays pinned until this text or `repin` changes.
    */
   readonly image: pulumi.Input<string>
   /** Name of the installation on the host; another one replaces the resource. @default the resource's name */

@@ -8,7 +8,7 @@ export interface ExtensionArgs {
   readonly distribution: Distribution
   /**
    * `registry/repository[:tag][@digest]`, or `oci:DIR[:tag]` for an OCI image layout, relative to the program's folder.
-   * A tag is resolved once, by the first preview, and stays pinned until this text or `repin` changes.
+   * A tag is resolved once, by the `up` that first installs it, and stays pinned until this text or `repin` changes.
    */
   readonly image: pulumi.Input<string>
   /** Any new value resolves the tag again. */
