@@ -74,10 +74,10 @@ async function attempt(
   const all = objectsOf([generation.root.tree, generation.live.tree])
   const isSuspect = options.isSuspect || seen.deviations.size > 0
   const asked = isSuspect ? await probe(target, { verify: 'none', objects: all.keys(), ...signal }) : seen
-  const bad = [...damagedObjects([...seen.deviations.values()].flat())].filter((name) => all.has(name))
-  const objects = namesByDigest([...all.values()].filter(({ name }) => asked.missing.has(name) || bad.includes(name)))
-  const bringers = members.filter((member) => bringsAny(treeOf(member), objects))
-  for (const member of bringers) await load(member)
+  const damaged = damagedObjects([...seen.deviations.values()].flat())
+  const objects = namesByDigest([...all.values()].filter(({ name }) => asked.missing.has(name) || damaged.has(name)))
+  const bringers: LoadedMember[] = []
+  for (const member of members) if (bringsAny(treeOf(member), objects)) bringers.push(await load(member))
 
   const record: Record = {
     version: 1,
@@ -97,14 +97,17 @@ async function attempt(
     {
       transaction,
       objects,
-      bad,
+      bad: [...damaged].filter((name) => all.has(name)),
       trees: new Map(newTrees.map(({ name, tree }) => [name, tree])),
       manifests,
       generation: generationFolder(generation, record, options.files(record, generation)),
     },
-    missingContents(objects, await Promise.all(bringers.map(load)), signal),
+    missingContents(objects, bringers, signal),
   )
   const entries = newTrees.reduce((sum, { tree }) => sum + tree.size, 0)
+  const loadedTrees = [...loaded.values()].map(({ tree }) => tree)
+  // A tenth for what blocks waste, and a kilobyte for each entry of a folder.
+  const kilobytes = Math.ceil((bytesOf(loadedTrees, objects) * 1.1) / 1024) + entries
   await push(
     target,
     {
@@ -113,15 +116,7 @@ async function attempt(
       next: generation.number,
       distribution: generation.key,
       compression: seen.compression === 'zstd' ? 'zstd' : 'cat',
-      kilobytes:
-        Math.ceil(
-          (bytesOf(
-            [...loaded.values()].map(({ tree }) => tree),
-            objects,
-          ) *
-            1.1) /
-            1024,
-        ) + entries,
+      kilobytes,
       inodes: objects.size + entries,
       stream: compress(packTar(stream), seen.compression),
     },

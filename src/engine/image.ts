@@ -13,13 +13,12 @@ import { formatPinned, type Reference } from '../model/reference.ts'
 import type { Entry, Tree } from '../model/tree.ts'
 import type { Cache } from '../oci/cache.ts'
 import { type Image, readImage } from '../oci/image.ts'
+import { digestSchema } from '../oci/schema.ts'
 import type { Source } from '../oci/source.ts'
 import type { Content } from './member.ts'
 
 /** Files whose content tells facts: a server, modules, control files. The largest known, LLVM's, have 120 MB. */
 const maxFactFile = 128 * 1024 * 1024
-
-const layersAtOnce = 2
 
 /** One pinned image for one platform, and where its bytes come from. */
 export interface ImageRequest {
@@ -47,7 +46,6 @@ export interface FlatImage {
 
 type Places = ReadonlyMap<Digest, { readonly layer: number; readonly path: string }>
 
-const digestSchema = z.string().refine(isDigest) as unknown as z.ZodType<Digest>
 const flatSchema = z.object({
   entries: z.array(z.tuple([z.string(), z.string(), z.number(), z.boolean()])),
   places: z.array(z.tuple([digestSchema, z.number(), z.string()])),
@@ -87,17 +85,11 @@ async function flattenImage(image: Image, request: ImageRequest, special: 'refus
   const signal = request.signal ? { signal: request.signal } : {}
   const layers: LayerEntry[][] = []
   const budget = new Budget()
-  const open = [...image.layers.entries()]
-  const work = async () => {
-    for (let next = open.shift(); next !== undefined; next = open.shift()) {
-      const [index, layer] = next
-      const name = layerName(request, index)
-      const tar = openLayer(await request.cache.blob(request.source, layer, signal), name)
-      layers[index] = await readLayer(tar, { diffId: layer.diffId, special, budget, name, ...signal })
-    }
+  for (const [index, layer] of image.layers.entries()) {
+    const name = layerName(request, index)
+    const tar = openLayer(await request.cache.blob(request.source, layer, signal), name)
+    layers.push(await readLayer(tar, { diffId: layer.diffId, special, budget, name, ...signal }))
   }
-  // While one layer is read, the next is downloaded, and both cores of a small controller decompress.
-  await Promise.all(Array.from({ length: layersAtOnce }, work))
   const tree = flatten(layers, { special })
   const used = new Set([...tree.values()].flatMap((entry) => (entry.kind === 'file' ? [entry.digest] : [])))
   const places = new Map<Digest, { layer: number; path: string }>()

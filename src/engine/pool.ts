@@ -3,11 +3,11 @@ import { connectSsh } from '../host/ssh.ts'
 import type { Transport } from '../host/transport.ts'
 
 /** One connection a host and process, whoever asks; it mends itself. One that never came up is dialled by the next. */
-export function connectionPool(connect: typeof connectSsh = connectSsh) {
+export function connectionPool() {
   const open = new Map<string, Promise<Transport>>()
   return (connection: Connection, options: { signal?: AbortSignal } = {}): Promise<Transport> => {
     const key = JSON.stringify(Object.entries(connection).sort())
-    const opening = open.get(key) ?? connect(connection, options)
+    const opening = open.get(key) ?? connectSsh(connection, options)
     open.set(key, opening)
     opening.catch(() => open.delete(key))
     return opening

@@ -1,8 +1,6 @@
 import { z } from 'zod'
-import { type Digest, isDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
-
-const digest = z.string().refine(isDigest, 'must be a sha256 digest') as unknown as z.ZodType<Digest>
+import { digestSchema } from '../oci/schema.ts'
 
 const memberSchema = z.object({
   /** `distribution`, or the name of the extension's resource. */
@@ -14,10 +12,10 @@ const memberSchema = z.object({
   /** As the program wrote it, and `name@sha256:…`. */
   reference: z.string().max(4096),
   image: z.string().max(4096),
-  digest,
+  digest: digestSchema,
   platform: z.string().max(64),
   /** Digest of its own placed tree, whose manifest the host keeps. */
-  treeDigest: digest,
+  treeDigest: digestSchema,
   major: z.int().min(9).max(99).optional(),
 })
 
