@@ -1,4 +1,4 @@
-import type { Member as TarMember } from '../layer/pack.ts'
+import type { Member as TarMember } from '../archive/pack.ts'
 import { type Digest, digestOf, hexOf } from '../model/digest.ts'
 import { emptyFile } from '../model/manifest.ts'
 import { type Entry, formatManifest, objectName, type Tree } from '../model/tree.ts'

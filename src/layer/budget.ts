@@ -1,5 +1,5 @@
+import type { ArchiveName } from '../archive/refuse.ts'
 import { ProviderError } from '../model/error.ts'
-import type { LayerName } from './refuse.ts'
 
 /** What an image may cost us, over all its layers. */
 export interface Limits {
@@ -24,7 +24,7 @@ export class Budget {
   }
 
   /** @throws ProviderError LIMIT_EXCEEDED before anything of the entry was read */
-  take(entry: { path: string; target: string; size: number }, name: LayerName): void {
+  take(entry: { path: string; target: string; size: number }, name: ArchiveName): void {
     this.#left = {
       entries: this.#left.entries - 1,
       bytes: this.#left.bytes - entry.size,
@@ -37,7 +37,7 @@ export class Budget {
   }
 }
 
-function exceeded(name: LayerName, what: string): ProviderError {
+function exceeded(name: ArchiveName, what: string): ProviderError {
   return new ProviderError(
     'LIMIT_EXCEEDED',
     `Cannot use ${name}: up to it, the image holds ${what}; build a smaller image, with Postgres and little else`,

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
+import { readArchive } from '../archive/read.ts'
+import { type ArchiveName, unnamed } from '../archive/refuse.ts'
 import { type Digest, digestFromHex } from '../model/digest.ts'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { parseTreePath } from '../model/tree.ts'
-import { readArchive } from './archive.ts'
-import { type LayerName, unnamed } from './refuse.ts'
 
 interface Found {
   readonly path: string
@@ -25,7 +25,7 @@ interface Found {
 export async function* layerContents(
   tar: Readable,
   wanted: ReadonlyMap<string, Digest>,
-  options: { readonly name?: LayerName; readonly signal?: AbortSignal } = {},
+  options: { readonly name?: ArchiveName; readonly signal?: AbortSignal } = {},
 ): AsyncIterable<Found> {
   const { name = unnamed, signal } = options
   let left = wanted.size
@@ -44,7 +44,7 @@ export async function* layerContents(
   throw changed(name, `${left} of its files are gone`)
 }
 
-function attempt(text: string, name: LayerName): string {
+function attempt(text: string, name: ArchiveName): string {
   try {
     return parseTreePath(text)
   } catch (error) {
@@ -52,7 +52,7 @@ function attempt(text: string, name: LayerName): string {
   }
 }
 
-async function* proven(body: AsyncIterable<Buffer>, digest: Digest, name: LayerName): AsyncIterable<Buffer> {
+async function* proven(body: AsyncIterable<Buffer>, digest: Digest, name: ArchiveName): AsyncIterable<Buffer> {
   const hash = createHash('sha256')
   for await (const bytes of body) {
     hash.update(bytes)
@@ -62,7 +62,7 @@ async function* proven(body: AsyncIterable<Buffer>, digest: Digest, name: LayerN
   if (found !== digest) throw changed(name, `a file has the digest ${found} instead of ${digest}`)
 }
 
-function changed(name: LayerName, how: string): ProviderError {
+function changed(name: ArchiveName, how: string): ProviderError {
   return new ProviderError(
     'DIGEST_MISMATCH',
     `Cannot use ${name}: it was proven and is another one now, ${how}; run it again, it is fetched anew`,

@@ -1,7 +1,7 @@
+import type { Member } from '../archive/read.ts'
+import { type ArchiveName, refuseEntry } from '../archive/refuse.ts'
 import type { Digest } from '../model/digest.ts'
 import { nameOf, parentOf, parseTreePath } from '../model/tree.ts'
-import type { Member } from './archive.ts'
-import { type LayerName, refuseEntry } from './refuse.ts'
 
 interface FileEntry {
   readonly kind: 'file'
@@ -40,7 +40,7 @@ const mounted = /^(?:dev|run)\//
  *
  * @throws ProviderError LAYER_REFUSED
  */
-export function toEntry(member: Member, special: Special, name: LayerName): UnreadEntry | undefined {
+export function toEntry(member: Member, special: Special, name: ArchiveName): UnreadEntry | undefined {
   const path = pathOf(member.path, member, name)
   if (path === '' && member.kind !== 'directory') throw refuseEntry(name, member.path, 'is the root and no directory')
   const last = nameOf(path)
@@ -64,7 +64,7 @@ export function toEntry(member: Member, special: Special, name: LayerName): Unre
   }
 }
 
-function pathOf(text: string, member: Member, name: LayerName): string {
+function pathOf(text: string, member: Member, name: ArchiveName): string {
   try {
     return parseTreePath(text)
   } catch (error) {
@@ -75,7 +75,7 @@ function pathOf(text: string, member: Member, name: LayerName): string {
 }
 
 /** Where a link leads is resolved inside the root by who follows it, so it may be absolute; only text is asked. */
-function linkTarget({ path, target }: Member, name: LayerName): string {
+function linkTarget({ path, target }: Member, name: ArchiveName): string {
   if (target === '') throw refuseEntry(name, path, 'is a link to nothing')
   if (Buffer.byteLength(target) > 4095) throw refuseEntry(name, path, 'is a link with a target longer than 4095 bytes')
   // biome-ignore lint/suspicious/noControlCharactersInRegex: finding control characters is the purpose
@@ -83,7 +83,7 @@ function linkTarget({ path, target }: Member, name: LayerName): string {
   return target
 }
 
-function whiteout(path: string, last: string, name: LayerName): LayerEntry {
+function whiteout(path: string, last: string, name: ArchiveName): LayerEntry {
   const parent = parentOf(path)
   if (/(?:^|\/)\.wh\./.test(parent)) throw refuseEntry(name, path, 'lies in a directory with the name of a whiteout')
   if (last === '.wh..wh..opq') return { kind: 'opaque', path: parent }

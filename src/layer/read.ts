@@ -1,11 +1,11 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { Readable } from 'node:stream'
+import { readArchive } from '../archive/read.ts'
+import { type ArchiveName, refuseEntry, unnamed } from '../archive/refuse.ts'
 import { type Digest, digestFromHex } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
-import { readArchive } from './archive.ts'
 import { Budget } from './budget.ts'
 import { type LayerEntry, type Special, toEntry, type UnreadEntry } from './entry.ts'
-import { type LayerName, refuseEntry, unnamed } from './refuse.ts'
 
 export interface ReadLayerOptions {
   /** Digest of the uncompressed stream, from the image's config. */
@@ -14,7 +14,7 @@ export interface ReadLayerOptions {
   /** Shared by the layers of an image; a fresh one by default. */
   readonly budget?: Budget
   /** For messages: `layer 2 of ghcr.io/acme/pgvector@sha256:…`. */
-  readonly name?: LayerName
+  readonly name?: ArchiveName
   readonly signal?: AbortSignal
 }
 
@@ -54,7 +54,7 @@ async function* hashed(tar: Readable, hash: Hash, signal: AbortSignal | undefine
 }
 
 /** A layer must not name a path twice (layer.md, "Creating"), but real ones repeat directories, which is harmless. */
-function refuseTwice(seen: Map<string, LayerEntry['kind']>, entry: UnreadEntry, name: LayerName): void {
+function refuseTwice(seen: Map<string, LayerEntry['kind']>, entry: UnreadEntry, name: ArchiveName): void {
   const key = entry.kind === 'opaque' || entry.kind === 'whiteout' ? `${entry.path}\0${entry.kind}` : entry.path
   const before = seen.get(key)
   if (before !== undefined && !(before === 'directory' && entry.kind === 'directory'))

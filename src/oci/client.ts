@@ -4,14 +4,7 @@ import { quote } from '../model/quote.ts'
 import { agentFor } from './agent.ts'
 import { misconfigured, unreachable } from './failure.ts'
 import { defaultStall, delayAfter, isPassing, maxAttempts, type Network, wait } from './network.ts'
-
-/** What the environment says of a registry. */
-export interface RegistrySetting {
-  /** Plain HTTP. */
-  readonly insecure?: boolean | undefined
-  /** Certificates (PEM) that are trusted besides the system's. */
-  readonly caFile?: string | undefined
-}
+import type { RegistrySetting } from './settings.ts'
 
 interface Request {
   readonly method?: 'GET' | 'HEAD'

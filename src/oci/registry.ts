@@ -3,15 +3,13 @@ import { ProviderError } from '../model/error.ts'
 import type { RegistryReference } from '../model/reference.ts'
 import { blobStream } from './blob.ts'
 import { readBody } from './body.ts'
-import { type Answer, openClient, type RegistrySetting } from './client.ts'
+import { type Answer, openClient } from './client.ts'
 import { reasonIn, refused } from './failure.ts'
 import type { Network } from './network.ts'
 import { acceptedManifests } from './schema.ts'
+import type { RegistrySetting } from './settings.ts'
 import { maxDocument, type Source } from './source.ts'
 import { anonymousToken } from './token.ts'
-
-/** What the environment says of registries, by `host[:port]`. */
-export type RegistrySettings = Readonly<Record<string, RegistrySetting>>
 
 const maxErrorBody = 64 * 1024
 
@@ -23,7 +21,7 @@ interface Asking {
 /** A registry that speaks the OCI distribution protocol, read without credentials. */
 export function registrySource(
   reference: RegistryReference,
-  options: { readonly setting?: RegistrySetting | undefined; readonly network?: Network },
+  options: { readonly setting?: RegistrySetting | undefined; readonly network?: Network | undefined },
 ): Source {
   const { setting = {}, network = {} } = options
   const { registry, repository } = reference

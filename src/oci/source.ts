@@ -17,6 +17,8 @@ export const maxDocument = 4 * 1024 * 1024
  * cache proves what came before anything reads it.
  */
 export interface Source {
+  /** Where the same bytes may be had as well: asked before this one, in order, and by digest only. */
+  readonly mirrors?: readonly Source[]
   /** For messages: `ghcr.io/acme/pgvector`, `oci:./images`. */
   readonly name: string
   /** The digest of the manifest or index behind a tag; NOT_FOUND names the tag and what there is. */

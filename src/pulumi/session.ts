@@ -14,6 +14,7 @@ import { formatPlatform, platformOfMachine } from '../model/platform.ts'
 import { quote } from '../model/quote.ts'
 import { parseReference, type Reference } from '../model/reference.ts'
 import { openCache } from '../oci/cache.ts'
+import type { Environment } from '../oci/environment.ts'
 import { openSource } from '../oci/open.ts'
 import { runScript, systemdUnit } from '../postgres/unit.ts'
 import { checksEnded } from './checks.ts'
@@ -29,11 +30,13 @@ const cache = openCache()
 const pool = connectionPool()
 const who = `${userInfo().username}@${hostname()}`
 
+const environment = (): Environment => ({ settings: registries(), log: (line) => process.stderr.write(`${line}\n`) })
+
 /** @param image pinned, as `name@sha256:…` */
 export function imageRequest(image: string, platform: string): ImageRequest {
   const reference = parseReference(image)
   return {
-    source: openSource(reference, registries()),
+    source: openSource(reference, environment()),
     reference,
     digest: parseDigest(reference.digest ?? ''),
     platform,
@@ -45,7 +48,7 @@ export function imageRequest(image: string, platform: string): ImageRequest {
 /** The digest a reference means now. */
 export async function resolve(reference: Reference): Promise<Digest> {
   if (reference.digest !== undefined) return reference.digest
-  return (await openSource(reference, registries()).resolve(reference.tag, { signal })).digest
+  return (await openSource(reference, environment()).resolve(reference.tag, { signal })).digest
 }
 
 async function targetOf(place: Place): Promise<StoreTarget> {

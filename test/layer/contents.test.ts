@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
+import { decompress } from '../../src/archive/decompress.ts'
+import { type Member, packTar } from '../../src/archive/pack.ts'
 import { layerContents } from '../../src/layer/contents.ts'
-import { decompress } from '../../src/layer/decompress.ts'
-import { type Member, packTar } from '../../src/layer/pack.ts'
 import { type Digest, digestOf } from '../../src/model/digest.ts'
 import { directory, file, header, link, stream, tar } from '../support/tar.ts'
 

@@ -8,7 +8,7 @@ import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { createGzip } from 'node:zlib'
 import { afterAll, expect, test } from 'vitest'
-import { type Member, packTar } from '../../src/layer/pack.ts'
+import { type Member, packTar } from '../../src/archive/pack.ts'
 import { digestFromHex, hexOf } from '../../src/model/digest.ts'
 import { blob, descriptor, writeLayoutOf } from '../support/layout.ts'
 

@@ -100,7 +100,9 @@ test('an image that is in the cache is read while its source is down', async () 
   const both = index({ amd64: made })
   const registry = await startRegistry({ both }, blobsOf(made))
   const options = { cache: openCache(folder), platform: { os: 'linux', architecture: 'amd64' } }
-  const from = openSource(parseReference(`${registry.host}/team/image`), { [registry.host]: { insecure: true } })
+  const from = openSource(parseReference(`${registry.host}/team/image`), {
+    settings: { [registry.host]: { insecure: true } },
+  })
   const first = await readImage(from, both.digest, options)
   await registry.close()
   expect(await readImage(down, both.digest, { ...options, cache: openCache(folder) })).toEqual(first)
@@ -143,7 +145,9 @@ test('who aborts does not take it from others who wait for the same blob', async
   const [layer] = made.layers as [(typeof made.layers)[0]]
   const registry = await startRegistry({}, blobsOf(made))
   try {
-    const from = openSource(parseReference(`${registry.host}/team/image`), { [registry.host]: { insecure: true } })
+    const from = openSource(parseReference(`${registry.host}/team/image`), {
+      settings: { [registry.host]: { insecure: true } },
+    })
     const cache = openCache(folder)
     const abort = new AbortController()
     const reason = new ProviderError('ABORTED', 'Stopped')

@@ -44,11 +44,10 @@ afterEach(async () => {
 
 function sourceOf({ host }: TestRegistry, stall = 30_000): Source {
   const wait = async (milliseconds: number) => void waits.push(milliseconds)
-  return openSource(
-    parseReference(`${host}/team/image:one`),
-    { [host]: { insecure: true } },
-    { network: { stall, wait } },
-  )
+  return openSource(parseReference(`${host}/team/image:one`), {
+    settings: { [host]: { insecure: true } },
+    network: { stall, wait },
+  })
 }
 
 async function fetched(from: Source = source): Promise<boolean> {

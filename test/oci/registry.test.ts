@@ -8,7 +8,7 @@ import { parseReference } from '../../src/model/reference.ts'
 import { openCache } from '../../src/oci/cache.ts'
 import { readImage } from '../../src/oci/image.ts'
 import { openSource } from '../../src/oci/open.ts'
-import type { RegistrySettings } from '../../src/oci/registry.ts'
+import type { RegistrySettings } from '../../src/oci/settings.ts'
 import { type RealRegistry, skopeo, startDockerRegistry } from '../support/docker-registry.ts'
 import { startRegistry } from '../support/fault-registry.ts'
 import { blobsOf, image, index, writeLayoutOf } from '../support/layout.ts'
@@ -40,7 +40,7 @@ async function real(name: string, options: { tls?: boolean } = {}): Promise<Real
 
 /** Reads an image whole, as `up` does, and returns what it says and the sha256 of its layers' files. */
 async function pulled(reference: string, settings: RegistrySettings, architecture: string) {
-  const source = openSource(parseReference(reference), settings)
+  const source = openSource(parseReference(reference), { settings })
   const { digest } = await source.resolve(reference.slice(reference.lastIndexOf(':') + 1))
   const cache = openCache(mkdtempSync(join(folder, 'cache-')))
   const found = await readImage(source, digest, { cache, platform: { os: 'linux', architecture } })
@@ -72,7 +72,7 @@ testWith('docker-registry', 'skopeo')(
         blobs: made.layers.map((layer) => layer.digest),
       })
     }
-    const missing = openSource(parseReference(`${host}/team/pg:18`), { [host]: { insecure: true } })
+    const missing = openSource(parseReference(`${host}/team/pg:18`), { settings: { [host]: { insecure: true } } })
     await expect(missing.resolve('18')).rejects.toThrow(/404 \(MANIFEST_UNKNOWN: manifest unknown\)/)
     await expect(openSource(parseReference(`${host}/team/pg:17`), {}).resolve('17')).rejects.toThrow(
       `Cannot reach ${host}/team/pg: ${host} does not speak TLS; if it is a plain HTTP registry, set insecure of "${host}" in postgres-oci:registries to true`,
@@ -111,7 +111,7 @@ testWith(
   await expect(openSource(reference, {}).resolve('17')).rejects.toThrow(
     /the certificate of 127\.0\.0\.1:\d+ is not accepted \(.*\); set caFile of "127\.0\.0\.1:\d+" in postgres-oci:registries/,
   )
-  expect(() => openSource(reference, { [host]: { caFile: join(folder, 'none.pem') } })).toThrow(
+  expect(() => openSource(reference, { settings: { [host]: { caFile: join(folder, 'none.pem') } } })).toThrow(
     /Cannot read the caFile .*; correct the path/,
   )
 })

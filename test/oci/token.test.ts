@@ -117,7 +117,7 @@ beforeEach(async () => {
 afterEach(() => close())
 
 test('a public registry that wants a token is asked once for it, by all requests together, and again when it ran out', async () => {
-  const source = openSource(parseReference(`${host}/team/image`), { [host]: { insecure: true } })
+  const source = openSource(parseReference(`${host}/team/image`), { settings: { [host]: { insecure: true } } })
   await Promise.all([source.resolve('a'), source.resolve('b'), source.resolve('c')])
   expect(requests.filter((line) => line.includes('/token'))).toHaveLength(1)
   await source.resolve('d')
@@ -132,13 +132,13 @@ test('a public registry that wants a token is asked once for it, by all requests
 })
 
 test('a registry that refuses its own token is asked no more, and the error says what to check', async () => {
-  const source = openSource(parseReference(`${host}/team/image`), { [host]: { insecure: true } })
+  const source = openSource(parseReference(`${host}/team/image`), { settings: { [host]: { insecure: true } } })
   const server = createServer(
     (_, answer) => void answer.writeHead(401, { 'www-authenticate': 'Basic realm="x"' }).end(),
   )
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const basic = `127.0.0.1:${(server.address() as AddressInfo).port}`
-  const other = openSource(parseReference(`${basic}/team/image`), { [basic]: { insecure: true } })
+  const other = openSource(parseReference(`${basic}/team/image`), { settings: { [basic]: { insecure: true } } })
   await expect(other.resolve('a')).rejects.toThrow(
     `Cannot read "a" from ${basic}/team/image: the registry answered 401; check the name, or make the repository public`,
   )

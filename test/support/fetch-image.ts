@@ -7,7 +7,7 @@ import { readImage } from '../../src/oci/image.ts'
 import { openSource } from '../../src/oci/open.ts'
 
 const [host = '', digest = '', folder = ''] = process.argv.slice(2)
-const source = openSource(parseReference(`${host}/team/image@${digest}`), { [host]: { insecure: true } })
+const source = openSource(parseReference(`${host}/team/image@${digest}`), { settings: { [host]: { insecure: true } } })
 const cache = openCache(folder)
 const platform = { os: 'linux', architecture: 'amd64' }
 const read = async () => {

@@ -2,11 +2,11 @@
 // host would get, and prints how many bytes that was, and the most memory that the process had, in MiB, before the
 // image and in all.
 import { createReadStream } from 'node:fs'
+import { decompress } from '../../src/archive/decompress.ts'
+import { type Member, packTar } from '../../src/archive/pack.ts'
 import { layerContents } from '../../src/layer/contents.ts'
-import { decompress } from '../../src/layer/decompress.ts'
 import type { LayerEntry } from '../../src/layer/entry.ts'
 import { flatten } from '../../src/layer/flatten.ts'
-import { type Member, packTar } from '../../src/layer/pack.ts'
 import { readLayer } from '../../src/layer/read.ts'
 import type { Digest } from '../../src/model/digest.ts'
 import { openCache } from '../../src/oci/cache.ts'

@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
-import { type Member, packTar } from '../../src/layer/pack.ts'
+import { type Member, packTar } from '../../src/archive/pack.ts'
 
 export type Layer = ReadonlyMap<string, Uint8Array | { link: string }>
 

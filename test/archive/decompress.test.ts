@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { constants, gzipSync, zstdCompressSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { decompress } from '../../src/layer/decompress.ts'
+import { decompress } from '../../src/archive/decompress.ts'
 import { testWith } from '../support/needs.ts'
 import { stream } from '../support/tar.ts'
 

@@ -1,7 +1,7 @@
 import { ByteReader } from './bytes.ts'
 import { blockSize, cString, decodeHeader, decodeText, type Header, isZero, type MemberKind } from './header.ts'
 import { checkGlobalPax, type Extension, parsePax } from './pax.ts'
-import { type LayerName, refuseArchive, refuseEntry } from './refuse.ts'
+import { type ArchiveName, refuseArchive, refuseEntry } from './refuse.ts'
 
 /** A member of a tar, with what the headers before it say of it. */
 export interface Member {
@@ -27,7 +27,7 @@ const maxHeaderData = 1024 * 1024
  *
  * @throws ProviderError LAYER_REFUSED or BAD_IMAGE
  */
-export async function* readArchive(input: AsyncIterable<Buffer>, name: LayerName): AsyncGenerator<Member, void> {
+export async function* readArchive(input: AsyncIterable<Buffer>, name: ArchiveName): AsyncGenerator<Member, void> {
   const reader = new ByteReader(input)
   try {
     for (let pending: Pending = {}; ; ) {
@@ -75,7 +75,7 @@ function collect(pending: Pending, kind: MemberKind, data: Buffer): Pending {
   return { ...pending, [kind]: kind === 'pax' ? parsePax(data) : decodeText(cString(data)) }
 }
 
-function complete(header: Plain, pending: Pending, name: LayerName): Omit<Member, 'body'> {
+function complete(header: Plain, pending: Pending, name: ArchiveName): Omit<Member, 'body'> {
   const { pax = {}, 'long-name': longName, 'long-link': longLink } = pending
   const path = pax.path ?? longName ?? header.path
   const target = pax.target ?? longLink ?? header.target
@@ -90,7 +90,7 @@ function complete(header: Plain, pending: Pending, name: LayerName): Omit<Member
 }
 
 /** `undefined` at the end: two blocks of zeros, or, as umoci writes it, just no more bytes. */
-async function nextHeader(reader: ByteReader, name: LayerName): Promise<Header | undefined> {
+async function nextHeader(reader: ByteReader, name: ArchiveName): Promise<Header | undefined> {
   const block = await reader.take(blockSize)
   if (block.length === 0) return undefined
   if (isZero(block)) {
@@ -103,7 +103,7 @@ async function nextHeader(reader: ByteReader, name: LayerName): Promise<Header |
   return attempt(name, cString(block.subarray(0, 100)).toString('latin1'), block, decodeHeader)
 }
 
-async function metaData(reader: ByteReader, header: Header, name: LayerName): Promise<Buffer> {
+async function metaData(reader: ByteReader, header: Header, name: ArchiveName): Promise<Buffer> {
   if (header.size > maxHeaderData) throw refuseEntry(name, header.path, 'has a header larger than 1 MiB')
   const data = Buffer.from(await reader.take(header.size))
   if (data.length < header.size) throw refuseArchive(name, 'it ends in the middle of a header')
@@ -112,7 +112,7 @@ async function metaData(reader: ByteReader, header: Header, name: LayerName): Pr
 }
 
 /** Remembers where it is: a loop over it that stops early leaves the rest for the next one. */
-function bodyOf(reader: ByteReader, size: number, name: LayerName): AsyncIterable<Buffer> {
+function bodyOf(reader: ByteReader, size: number, name: ArchiveName): AsyncIterable<Buffer> {
   let left = size
   const next = async (): Promise<IteratorResult<Buffer, undefined>> => {
     if (left === 0) return { done: true, value: undefined }
@@ -125,13 +125,13 @@ function bodyOf(reader: ByteReader, size: number, name: LayerName): AsyncIterabl
 }
 
 /** umoci leaves the padding of the last file out; what is there of it counts. */
-async function padding(reader: ByteReader, size: number, name: LayerName): Promise<void> {
+async function padding(reader: ByteReader, size: number, name: ArchiveName): Promise<void> {
   const count = (blockSize - (size % blockSize)) % blockSize
   const found = (await reader.take(count)).length
   if (found > 0 && found < count) throw refuseArchive(name, 'it ends in the middle of a block')
 }
 
-function attempt<In, Out>(name: LayerName, path: string, value: In, decode: (value: In) => Out): Out {
+function attempt<In, Out>(name: ArchiveName, path: string, value: In, decode: (value: In) => Out): Out {
   try {
     return decode(value)
   } catch (error) {

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { constants, createZstdDecompress } from 'node:zlib'
 import { ProviderError } from '../model/error.ts'
 import type { ByteReader } from './bytes.ts'
-import { type LayerName, refuseArchive } from './refuse.ts'
+import { type ArchiveName, refuseArchive } from './refuse.ts'
 
 const chunkSize = 256 * 1024
 // The largest window that zstd itself takes without being asked (C-oci, 2.2).
@@ -27,7 +27,7 @@ function isSkippable(magic: Buffer): boolean {
  * zlib of Node 22 and 24 stops silently after the first frame, and `zstd:chunked` layers have many. So frames are
  * found here (RFC 8878, 3.1) and each gets a decoder of its own; each must be read before the next is asked for.
  */
-export async function* zstdFrames(reader: ByteReader, name: LayerName): AsyncIterable<Frame> {
+export async function* zstdFrames(reader: ByteReader, name: ArchiveName): AsyncIterable<Frame> {
   for (let magic = await reader.peek(4); magic.length > 0; magic = await reader.peek(4)) {
     if (!isZstd(magic)) throw damaged(name)
     if (isSkippable(magic)) {
@@ -44,7 +44,7 @@ export async function* zstdFrames(reader: ByteReader, name: LayerName): AsyncIte
   }
 }
 
-async function* frame(reader: ByteReader, name: LayerName): AsyncIterable<Buffer> {
+async function* frame(reader: ByteReader, name: ArchiveName): AsyncIterable<Buffer> {
   const start = await exactly(reader, 5, name)
   const descriptor = start[4] as number
   const single = (descriptor & 0x20) !== 0
@@ -77,12 +77,12 @@ function windowOf(byte: number): number {
   return base + (base / 8) * (byte & 7)
 }
 
-async function exactly(reader: ByteReader, count: number, name: LayerName): Promise<Buffer> {
+async function exactly(reader: ByteReader, count: number, name: ArchiveName): Promise<Buffer> {
   const bytes = await reader.take(count)
   if (bytes.length < count) throw damaged(name)
   return bytes
 }
 
-function damaged(name: LayerName): ProviderError {
+function damaged(name: ArchiveName): ProviderError {
   return refuseArchive(name, 'its zstd data is damaged or ends early')
 }

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { readArchive } from '../../src/layer/archive.ts'
-import { type Member, packTar } from '../../src/layer/pack.ts'
+import { type Member, packTar } from '../../src/archive/pack.ts'
+import { readArchive } from '../../src/archive/read.ts'
 import { testWith } from '../support/needs.ts'
 import { stream } from '../support/tar.ts'
 

@@ -3,7 +3,7 @@ import { createGunzip } from 'node:zlib'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { printable } from '../model/quote.ts'
 import { ByteReader } from './bytes.ts'
-import { type LayerName, refuseArchive, unnamed } from './refuse.ts'
+import { type ArchiveName, refuseArchive, unnamed } from './refuse.ts'
 import { isZstd, zstdFrames } from './zstd.ts'
 
 // The default of 16 KiB costs a third of the speed (C-oci, 5.1).
@@ -18,14 +18,14 @@ const ratioFrom = 64 * 1024 ** 2
  * zstd (several and skippable frames), or none. It is as far ahead of its reader as one chunk, and destroying it
  * destroys `input`. Fails on truncation, on damage, on bombs, and above 8 GiB.
  */
-export function decompress(input: Readable, options: { readonly name?: LayerName } = {}): Readable {
+export function decompress(input: Readable, options: { readonly name?: ArchiveName } = {}): Readable {
   const { name = unnamed } = options
   const output = Readable.from(plain(input, name), { objectMode: false, highWaterMark: chunkSize })
   // A generator that was never started has nothing to clean up.
   return output.once('close', () => input.destroy())
 }
 
-async function* plain(input: Readable, name: LayerName): AsyncIterable<Buffer> {
+async function* plain(input: Readable, name: ArchiveName): AsyncIterable<Buffer> {
   let came = 0
   const counted = async function* (): AsyncIterable<Buffer> {
     for await (const chunk of input as AsyncIterable<Buffer>) {
@@ -47,7 +47,7 @@ async function* plain(input: Readable, name: LayerName): AsyncIterable<Buffer> {
   }
 }
 
-async function* decoded(reader: ByteReader, name: LayerName): AsyncIterable<Buffer> {
+async function* decoded(reader: ByteReader, name: ArchiveName): AsyncIterable<Buffer> {
   const magic = await reader.peek(4)
   if (magic[0] === 0x1f && magic[1] === 0x8b) yield* through(createGunzip({ chunkSize }), reader.rest(), name)
   else if (isZstd(magic))
@@ -55,7 +55,7 @@ async function* decoded(reader: ByteReader, name: LayerName): AsyncIterable<Buff
   else yield* reader.rest()
 }
 
-async function* through(decoder: NodeJS.ReadWriteStream & Readable, bytes: AsyncIterable<Buffer>, name: LayerName) {
+async function* through(decoder: NodeJS.ReadWriteStream & Readable, bytes: AsyncIterable<Buffer>, name: ArchiveName) {
   const source = Readable.from(bytes, { objectMode: false, highWaterMark: chunkSize })
   source.once('error', (error) => decoder.destroy(error))
   source.pipe(decoder)
@@ -72,6 +72,6 @@ async function* through(decoder: NodeJS.ReadWriteStream & Readable, bytes: Async
   }
 }
 
-function bomb(name: LayerName, how: string): ProviderError {
+function bomb(name: ArchiveName, how: string): ProviderError {
   return new ProviderError('LIMIT_EXCEEDED', `Cannot use ${name}: it unpacks ${how}; build a smaller image`)
 }
