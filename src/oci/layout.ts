@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { type Digest, hexOf } from '../model/digest.ts'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
+import { manifestsIn, referrersAmong } from './referrers.ts'
 import { check, digestSchema, parseJson } from './schema.ts'
 import { maxDocument, type Source } from './source.ts'
 
@@ -32,6 +33,10 @@ export function layoutSource(path: string): Source {
       const file = await openInside(path, blobPath(descriptor.digest), name)
       return file.createReadStream({ highWaterMark: 256 * 1024 })
     },
+    referrers: async (digest) =>
+      referrersAmong(manifestsIn(await readDocument(path, 'index.json', name)), digest, (one) =>
+        readDocument(path, blobPath(one), name),
+      ),
   }
 }
 

@@ -6,6 +6,7 @@ import { readBody } from './body.ts'
 import { type Answer, openClient } from './client.ts'
 import { reasonIn, refused } from './failure.ts'
 import type { Network } from './network.ts'
+import { listTag, manifestsIn, maxReferrers, referrerOf } from './referrers.ts'
 import { acceptedManifests } from './schema.ts'
 import type { RegistrySetting } from './settings.ts'
 import { maxDocument, type Source } from './source.ts'
@@ -85,6 +86,18 @@ export function registrySource(
       readBody((await get(`manifests/${digest}`, signal)).body, maxDocument, name),
     blob: async (descriptor, { signal } = {}) =>
       blobStream(descriptor, () => get(`blobs/${descriptor.digest}`, signal), { ...network, name, host, signal }),
+    referrers: async (digest, { signal } = {}) => {
+      for (const path of [`referrers/${digest}`, `manifests/${listTag(digest)}`]) {
+        const answer = await ask(path, { signal })
+        if (answer.statusCode !== 200) {
+          await answer.body.dump()
+          continue
+        }
+        const entries = manifestsIn(await readBody(answer.body, maxDocument, name))
+        return entries.slice(0, maxReferrers).map(referrerOf)
+      }
+      return []
+    },
   }
 }
 

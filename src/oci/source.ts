@@ -8,6 +8,11 @@ export interface Descriptor {
   readonly size: number
 }
 
+/** A manifest that says it is about another one: a signature, an attestation, an SBOM. */
+export interface Referrer extends Descriptor {
+  readonly artifactType?: string
+}
+
 /** Manifests, indexes and configs: what the specification asks clients to take, and every large client's limit. */
 export const maxDocument = 4 * 1024 * 1024
 
@@ -27,4 +32,9 @@ export interface Source {
   manifest(digest: Digest, options?: { signal?: AbortSignal }): Promise<Uint8Array>
   /** The bytes of a blob, unverified. Whatever interrupts it, no byte comes twice or is left out. */
   blob(descriptor: Descriptor, options?: { signal?: AbortSignal }): Promise<Readable>
+  /**
+   * Manifests that say they are about this one, by `subject` or by cosign's tags (`sha256-HEX.sig`). The list is
+   * nobody's proof: each must be fetched and its subject compared.
+   */
+  referrers(digest: Digest, options?: { signal?: AbortSignal }): Promise<readonly Referrer[]>
 }

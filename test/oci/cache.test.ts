@@ -45,12 +45,14 @@ const source: Source = {
     asked += 1
     return Readable.from([bytes])
   },
+  referrers: async () => [],
 }
 const down: Source = {
   name: 'down',
   resolve: () => Promise.reject(new Error('down')),
   manifest: () => Promise.reject(new Error('down')),
   blob: () => Promise.reject(new Error('down')),
+  referrers: () => Promise.reject(new Error('down')),
 }
 const pathOf = () => join(folder, 'blobs', 'sha256', hexOf(one.digest))
 const files = () => readdirSync(join(folder, 'blobs', 'sha256'))
