@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startDockerRegistry } from '../test/support/docker-registry.ts'
 import type { Contender } from './contender.ts'
-import { ensureCrane } from './crane.ts'
 import { benchImages, extensionNames } from './images.ts'
 import { startLink } from './link.ts'
 import { measure } from './measure.ts'
@@ -46,10 +45,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
-const whyNoCrane = ensureCrane()
-const contenders: readonly Contender[] = [floor, ours, rsync(), crane()]
-  .filter(({ name }) => flags.only.length === 0 || flags.only.some((word) => name.includes(word)))
-  .map((one) => (one.missing && whyNoCrane && one.name.startsWith('crane') ? { ...one, missing: whyNoCrane } : one))
+const contenders: readonly Contender[] = [floor, ours, rsync(), crane()].filter(
+  ({ name }) => flags.only.length === 0 || flags.only.some((word) => name.includes(word)),
+)
 if (contenders.length === 0) throw new RangeError(`--only ${flags.only.join(' ')}: nobody here is called so`)
 
 const folder = mkdtempSync(join(tmpdir(), 'pgoci-bench-'))

@@ -2,6 +2,7 @@ import { has, step } from './step.mjs'
 
 /** What tests with real hosts, registries and shells need, as `program: Debian package`. */
 const packages = {
+  buildah: 'buildah',
   busybox: 'busybox',
   csh: 'csh',
   'docker-registry': 'docker-registry',
