@@ -47,9 +47,16 @@ async function* plain(input: Readable, name: ArchiveName): AsyncIterable<Buffer>
   }
 }
 
+/** Whether these first bytes are those of a compression that {@link decompress} undoes. */
+export function isCompressed(magic: Buffer): boolean {
+  return isGzip(magic) || isZstd(magic)
+}
+
+const isGzip = (magic: Buffer) => magic[0] === 0x1f && magic[1] === 0x8b
+
 async function* decoded(reader: ByteReader, name: ArchiveName): AsyncIterable<Buffer> {
   const magic = await reader.peek(4)
-  if (magic[0] === 0x1f && magic[1] === 0x8b) yield* through(createGunzip({ chunkSize }), reader.rest(), name)
+  if (isGzip(magic)) yield* through(createGunzip({ chunkSize }), reader.rest(), name)
   else if (isZstd(magic))
     for await (const frame of zstdFrames(reader, name)) yield* through(frame.decoder, frame.bytes, name)
   else yield* reader.rest()

@@ -1,4 +1,4 @@
-import { ByteReader } from './bytes.ts'
+import { ByteReader, type SeekableBytes } from './bytes.ts'
 import { blockSize, cString, decodeHeader, decodeText, type Header, isZero, type MemberKind } from './header.ts'
 import { checkGlobalPax, type Extension, parsePax } from './pax.ts'
 import { type ArchiveName, refuseArchive, refuseEntry } from './refuse.ts'
@@ -11,6 +11,8 @@ export interface Member {
   readonly mode: number
   readonly size: number
   readonly capability: boolean
+  /** Where the content begins, in the uncompressed archive. */
+  readonly offset: number
   /** The content, to be read before the next member is asked for; what is not read is passed over. */
   readonly body: AsyncIterable<Buffer>
 }
@@ -27,7 +29,10 @@ const maxHeaderData = 1024 * 1024
  *
  * @throws ProviderError LAYER_REFUSED or BAD_IMAGE
  */
-export async function* readArchive(input: AsyncIterable<Buffer>, name: ArchiveName): AsyncGenerator<Member, void> {
+export async function* readArchive(
+  input: AsyncIterable<Buffer> | SeekableBytes,
+  name: ArchiveName,
+): AsyncGenerator<Member, void> {
   const reader = new ByteReader(input)
   try {
     for (let pending: Pending = {}; ; ) {
@@ -46,10 +51,11 @@ export async function* readArchive(input: AsyncIterable<Buffer>, name: ArchiveNa
       }
       const member = complete(header as Plain, pending, name)
       pending = {}
-      const body = bodyOf(reader, member.size, name)
-      yield { ...member, body }
+      const end = reader.position + member.size
+      yield { ...member, offset: reader.position, body: bodyOf(reader, member.size, name) }
       // Whoever stopped reading early is done with it; the next header comes after the padding.
-      for await (const _ of body);
+      const left = end - reader.position
+      if ((await reader.skip(left)) < left) throw endsEarly(name, end - reader.position)
       await padding(reader, member.size, name)
     }
   } finally {
@@ -75,7 +81,7 @@ function collect(pending: Pending, kind: MemberKind, data: Buffer): Pending {
   return { ...pending, [kind]: kind === 'pax' ? parsePax(data) : decodeText(cString(data)) }
 }
 
-function complete(header: Plain, pending: Pending, name: ArchiveName): Omit<Member, 'body'> {
+function complete(header: Plain, pending: Pending, name: ArchiveName): Omit<Member, 'body' | 'offset'> {
   const { pax = {}, 'long-name': longName, 'long-link': longLink } = pending
   const path = pax.path ?? longName ?? header.path
   const target = pax.target ?? longLink ?? header.target
@@ -117,11 +123,15 @@ function bodyOf(reader: ByteReader, size: number, name: ArchiveName): AsyncItera
   const next = async (): Promise<IteratorResult<Buffer, undefined>> => {
     if (left === 0) return { done: true, value: undefined }
     const value = await reader.some(left)
-    if (value === undefined) throw refuseArchive(name, `it ends ${left} bytes before the end of a file`)
+    if (value === undefined) throw endsEarly(name, left)
     left -= value.length
     return { done: false, value }
   }
   return { [Symbol.asyncIterator]: () => ({ next }) }
+}
+
+function endsEarly(name: ArchiveName, missing: number) {
+  return refuseArchive(name, `it ends ${missing} bytes before the end of a file`)
 }
 
 /** umoci leaves the padding of the last file out; what is there of it counts. */

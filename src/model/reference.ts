@@ -5,6 +5,8 @@ import { quote } from './quote.ts'
 /** Where an image is: what the user wrote, taken apart. `tag` is only a label once there is a `digest`. */
 export type Reference = RegistryReference | LayoutReference
 
+type LayoutTransport = 'oci' | 'oci-archive'
+
 export interface RegistryReference {
   readonly transport: 'registry'
   /** `host[:port]`, as written; Docker Hub is `docker.io`. */
@@ -14,10 +16,11 @@ export interface RegistryReference {
   readonly digest?: Digest
 }
 
-interface LayoutReference {
-  readonly transport: 'oci'
-  /** Folder of an OCI image layout, as written: relative paths start at the program's folder. */
+export interface LayoutReference {
+  readonly transport: LayoutTransport
+  /** Folder of an OCI image layout, or file of an archive, as written: relative paths start at the program's folder. */
   readonly path: string
+  /** One of the names in there; it may be a whole reference, as in `ghcr.io/acme/pgvector:0.8.1`. */
   readonly tag?: string
   readonly digest?: Digest
 }
@@ -28,10 +31,11 @@ const repositoryPattern = new RegExp(`^${component}(?:/${component})*$`)
 const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
 const hostPattern = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?$/
 // A layout's references are free text in its index.json; what is left out could not be written in a reference.
-const layoutTagPattern = /^[A-Za-z0-9][A-Za-z0-9._/+-]{0,254}$/
+const layoutTagPattern = /^[A-Za-z0-9_][A-Za-z0-9._/:+-]{0,382}$/
+const layoutPattern = /^(oci|oci-archive):(.*)$/s
 
 /**
- * Parses `registry/repository[:tag][@digest]` or `oci:DIR[:tag][@digest]`.
+ * Parses `registry/repository[:tag][@digest]`, `oci:DIR[:tag][@digest]` or `oci-archive:FILE[:tag][@digest]`.
  *
  * @throws ProviderError BAD_REFERENCE
  */
@@ -42,26 +46,27 @@ export function parseReference(text: string): Reference {
   if (digest !== undefined && !isDigest(digest)) {
     throw bad(text, `${quote(digest)} is no digest; expected "sha256:" and 64 lower-case hex digits`)
   }
-  const reference = name.startsWith('oci:') ? parseLayout(text, name.slice('oci:'.length)) : parseRegistry(text, name)
+  const [, transport, rest = ''] = layoutPattern.exec(name) ?? []
+  const reference = transport ? parseLayout(text, transport as LayoutTransport, rest) : parseRegistry(text, name)
   return digest === undefined ? reference : { ...reference, digest }
 }
 
-function parseLayout(text: string, rest: string): LayoutReference {
-  const colon = rest.lastIndexOf(':')
+function parseLayout(text: string, transport: LayoutTransport, rest: string): LayoutReference {
+  // As skopeo does, the path ends at the first colon: tags may have some.
+  const colon = rest.indexOf(':')
   const path = colon < 0 ? rest : rest.slice(0, colon)
   const tag = colon < 0 ? undefined : rest.slice(colon + 1)
-  if (path === '' || path.includes('\0')) throw bad(text, 'expected oci:DIR or oci:DIR:TAG')
-  // Pinned, it would be read as another folder with a tag.
-  if (path.includes(':')) throw bad(text, `the folder ${quote(path)} has a colon in its name; give it another name`)
-  if (tag === undefined) return { transport: 'oci', path }
-  if (!layoutTagPattern.test(tag)) throw bad(text, `${quote(tag)} is no tag`)
-  return { transport: 'oci', path, tag }
+  const where = transport === 'oci' ? 'oci:DIR' : `${transport}:FILE`
+  if (path === '' || path.includes('\0')) throw bad(text, `expected ${where} or ${where}:TAG`)
+  if (tag === undefined) return { transport, path }
+  if (!layoutTagPattern.test(tag)) throw bad(text, `${quote(tag)} is no tag; the path ends at the first colon`)
+  return { transport, path, tag }
 }
 
 function parseRegistry(text: string, name: string): RegistryReference {
   if (/^[a-z-]+:\/\//.test(name)) throw bad(text, 'write it without a scheme, as registry/repository:tag')
-  if (/^(?:oci-archive|docker-archive|docker):/.test(name)) {
-    throw bad(text, 'this transport is not supported; use registry/repository:tag or oci:DIR:tag')
+  if (/^(?:docker-archive|docker|docker-daemon|containers-storage):/.test(name)) {
+    throw bad(text, 'this transport is not supported; use registry/repository:tag, oci:DIR:tag or oci-archive:FILE:tag')
   }
   const slash = name.indexOf('/')
   const first = slash < 0 ? '' : name.slice(0, slash)
@@ -88,7 +93,8 @@ function bad(text: string, reason: string): ProviderError {
 
 /** The name without tag and digest. */
 function formatName(reference: Reference): string {
-  return reference.transport === 'oci' ? `oci:${reference.path}` : `${reference.registry}/${reference.repository}`
+  if (reference.transport === 'registry') return `${reference.registry}/${reference.repository}`
+  return `${reference.transport}:${reference.path}`
 }
 
 /** `name@sha256:…`: the form that can never mean anything else. */

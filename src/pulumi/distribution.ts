@@ -6,7 +6,8 @@ export interface DistributionArgs {
   /** How to reach the host. A change of it alone touches nothing there; another host replaces the resource. */
   readonly connection: ConnectionArgs
   /**
-   * `registry/repository[:tag][@digest]`, or `oci:DIR[:tag]` for an OCI image layout, relative to the program's folder.
+   * `registry/repository[:tag][@digest]`; or `oci:DIR[:tag]` for an OCI image layout and `oci-archive:FILE[:tag]` for a
+   * tar of one, whose tags may be whole references, and whose paths start at the program's folder.
    * A tag is resolved once, by the `up` that first installs it, and stays pinned until this text or `repin` changes.
    */
   readonly image: pulumi.Input<string>

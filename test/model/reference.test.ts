@@ -27,6 +27,15 @@ test.each<[string, object]>([
   ['a.b/c__d-e--f.g/h', registry('a.b', 'c__d-e--f.g/h')],
   ['oci:./images', { transport: 'oci', path: './images' }],
   ['oci:/var/images:pg17', { transport: 'oci', path: '/var/images', tag: 'pg17' }],
+  ['oci:images:ghcr.io/acme/pg:17', { transport: 'oci', path: 'images', tag: 'ghcr.io/acme/pg:17' }],
+  ['oci:a:b:tag', { transport: 'oci', path: 'a', tag: 'b:tag' }],
+  ['oci-archive:./b.tar', { transport: 'oci-archive', path: './b.tar' }],
+  [
+    'oci-archive:/mnt/b.tar:localhost:5000/acme/pgvector:0.8.1',
+    { transport: 'oci-archive', path: '/mnt/b.tar', tag: 'localhost:5000/acme/pgvector:0.8.1' },
+  ],
+  [`oci-archive:b.tar:pg17@${digest}`, { transport: 'oci-archive', path: 'b.tar', tag: 'pg17', digest }],
+  [`oci-archive:b.tar@${digest}`, { transport: 'oci-archive', path: 'b.tar', digest }],
   [`oci:images:pg17@${digest}`, { transport: 'oci', path: 'images', tag: 'pg17', digest }],
 ])('%s is understood', (text, reference) => {
   expect(parseReference(text)).toEqual(reference)
@@ -54,17 +63,37 @@ test.each<[string, RegExp]>([
   ['a.io:port/x', /no host/],
   ['oci:', /expected oci:DIR/],
   ['oci:dir:', /no tag/],
-  ['oci:a:b:tag', /has a colon in its name/],
+  ['oci:a::tag', /":tag" is no tag; the path ends at the first colon/],
+  ['oci-archive::tag', /expected oci-archive:FILE or oci-archive:FILE:TAG/],
+  ['oci-archive:b.tar:', /no tag/],
+  ['oci-archive:b.tar:-x', /no tag/],
+  ['oci-archive:b\0.tar', /expected oci-archive:FILE/],
   ['oci:dir:a b', /no tag/],
   ['docker-archive:x.tar', /not supported/],
-  ['oci-archive:x.tar', /not supported/],
+  ['containers-storage:x', /not supported/],
 ])('"%s" is refused', (text, says) => {
   expect(() => parseReference(text)).toThrow(says)
   expect(() => parseReference(text)).toThrow(ProviderError)
 })
 
 test('whatever the text, the answer is a reference that can be written again, or one kind of error', () => {
-  const piece = fc.constantFrom('a', 'B', '/', ':', '@', '.', '-', '_', '5000', 'oci:', 'x.io', digest, '\n', 'é')
+  const piece = fc.constantFrom(
+    'a',
+    'B',
+    '/',
+    ':',
+    '@',
+    '.',
+    '-',
+    '_',
+    '5000',
+    'oci:',
+    'oci-archive:',
+    'x.io',
+    digest,
+    '\n',
+    'é',
+  )
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
       try {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { ProviderError } from '../../src/model/error.ts'
 import { openCache } from '../../src/oci/cache.ts'
+import { folderFiles } from '../../src/oci/folder-files.ts'
 import { type Image, readImage } from '../../src/oci/image.ts'
 import { layoutSource } from '../../src/oci/layout.ts'
 import { type Blob, blob, blobsOf, descriptor, image, index, writeLayoutOf } from '../support/layout.ts'
@@ -19,7 +20,7 @@ async function read(root: Blob, blobs: readonly Blob[], platform = 'amd64'): Pro
   const [architecture = '', variant] = platform.split('/')
   const host = { os: 'linux', architecture, ...(variant ? { variant } : {}) }
   const cache = openCache(mkdtempSync(join(folder, 'cache-')))
-  return readImage(layoutSource(layout), root.digest, { cache, platform: host })
+  return readImage(layoutSource(folderFiles(layout)), root.digest, { cache, platform: host })
 }
 
 const manifestType = 'application/vnd.oci.image.manifest.v1+json'

@@ -6,6 +6,7 @@ import { afterAll, beforeEach, expect, test } from 'vitest'
 import { digestOf, hexOf } from '../../src/model/digest.ts'
 import { ProviderError } from '../../src/model/error.ts'
 import { openCache } from '../../src/oci/cache.ts'
+import { folderFiles } from '../../src/oci/folder-files.ts'
 import { layoutSource } from '../../src/oci/layout.ts'
 import { blobsOf, image, writeLayoutOf } from '../support/layout.ts'
 import { end } from '../support/tar.ts'
@@ -30,13 +31,13 @@ const blobAt = (content: { digest: Parameters<typeof hexOf>[0] }) =>
   join(layout, 'blobs', 'sha256', hexOf(content.digest))
 
 test('a tag names its image, and without a tag the only image is meant', async () => {
-  expect((await layoutSource(layout).resolve('two')).digest).toBe(two.manifest.digest)
+  expect((await layoutSource(folderFiles(layout)).resolve('two')).digest).toBe(two.manifest.digest)
   writeLayoutOf(layout, { one: one.manifest }, [])
-  expect((await layoutSource(layout).resolve(undefined)).digest).toBe(one.manifest.digest)
+  expect((await layoutSource(folderFiles(layout)).resolve(undefined)).digest).toBe(one.manifest.digest)
 })
 
 test('a tag that is missing, or none where it needs one, names what there is', async () => {
-  const source = layoutSource(layout)
+  const source = layoutSource(folderFiles(layout))
   expect(await failure(source.resolve('three'))).toContain('Cannot find the tag "three"')
   expect(await failure(source.resolve('three'))).toContain('it has one, two; use one of them')
   expect(await failure(source.resolve(undefined))).toContain('2 fit, and its tags are one, two; name one tag')
@@ -67,7 +68,7 @@ test.each<[string, () => void, RegExp]>([
   ],
 ])('%s is refused', async (_, damage, says) => {
   damage()
-  expect(await failure(layoutSource(layout).resolve('one'))).toMatch(says)
+  expect(await failure(layoutSource(folderFiles(layout)).resolve('one'))).toMatch(says)
 })
 
 function replaceByLink(path: string, target: string): void {
@@ -76,7 +77,7 @@ function replaceByLink(path: string, target: string): void {
 }
 
 test('a blob that leads out of the layout, is missing, or is no file is refused', async () => {
-  const source = layoutSource(layout)
+  const source = layoutSource(folderFiles(layout))
   const [layer] = one.layers as [(typeof one.layers)[0]]
   rmSync(blobAt(layer))
   expect(await failure(source.blob(layer))).toContain('the layout is incomplete')
@@ -92,7 +93,7 @@ test('a link inside the layout is followed, as tools share blobs by them', async
   rmSync(blobAt(layer))
   writeFileSync(join(layout, 'shared'), layer.bytes)
   symlinkSync('../../shared', blobAt(layer))
-  await openCache(join(layout, 'cache')).blob(layoutSource(layout), layer)
+  await openCache(join(layout, 'cache')).blob(layoutSource(folderFiles(layout)), layer)
 })
 
 test('whatever byte of whatever blob is changed, cut off or added, the image is refused', async () => {
@@ -102,7 +103,7 @@ test('whatever byte of whatever blob is changed, cut off or added, the image is 
     for (const bytes of [flipped, content.bytes.subarray(1), Buffer.concat([content.bytes, Buffer.from(' ')])]) {
       writeFileSync(blobAt(content), bytes)
       const cache = openCache(mkdtempSync(join(folder, 'cache-')))
-      const source = layoutSource(layout)
+      const source = layoutSource(folderFiles(layout))
       const use = content === one.manifest ? cache.manifest(source, content.digest) : cache.blob(source, content)
       expect(await failure(use)).toContain(`Cannot use ${content.digest} from oci:`)
     }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { type Digest, hexOf } from '../../src/model/digest.ts'
 import { parseReference } from '../../src/model/reference.ts'
+import { folderFiles } from '../../src/oci/folder-files.ts'
 import { layoutSource } from '../../src/oci/layout.ts'
 import { openSource } from '../../src/oci/open.ts'
 import { startRegistry, status } from '../support/fault-registry.ts'
@@ -38,8 +39,8 @@ test('a layout tells what is about an image: by subject, and by the tags of cosi
   const layout = mkdtempSync(join(folder, 'layout-'))
   const tags = { one: made.manifest, bundle, other, [`sha256-${hexOf(subject)}.sig`]: signature }
   writeLayoutOf(layout, tags, blobsOf(made))
-  expect(await layoutSource(layout).referrers(subject)).toEqual(expected)
-  expect(await layoutSource(layout).referrers(bundle.digest)).toEqual([])
+  expect(await layoutSource(folderFiles(layout)).referrers(subject)).toEqual(expected)
+  expect(await layoutSource(folderFiles(layout)).referrers(bundle.digest)).toEqual([])
 })
 
 test('a layout in which a list is kept under its tag, with entries that are malformed', async () => {
@@ -52,7 +53,7 @@ test('a layout in which a list is kept under its tag, with entries that are malf
   const path = join(layout, 'index.json')
   const index = JSON.parse(readFileSync(path, 'utf8'))
   writeFileSync(path, JSON.stringify({ ...index, manifests: [7, ...index.manifests] }))
-  expect(await layoutSource(layout).referrers(subject)).toEqual([asReferrer(signature)])
+  expect(await layoutSource(folderFiles(layout)).referrers(subject)).toEqual([asReferrer(signature)])
 })
 
 test('a registry without the referrers API has the list under its tag, or none', async () => {

@@ -10,6 +10,7 @@ import { flatten } from '../../src/layer/flatten.ts'
 import { readLayer } from '../../src/layer/read.ts'
 import type { Digest } from '../../src/model/digest.ts'
 import { openCache } from '../../src/oci/cache.ts'
+import { folderFiles } from '../../src/oci/folder-files.ts'
 import { readImage } from '../../src/oci/image.ts'
 import { layoutSource } from '../../src/oci/layout.ts'
 
@@ -17,7 +18,7 @@ await import('../../src/provider.ts')
 const most = () => process.resourceUsage().maxRSS / 1024
 const before = most()
 const [folder = '', cacheFolder = ''] = process.argv.slice(2)
-const source = layoutSource(folder)
+const source = layoutSource(folderFiles(folder))
 const cache = openCache(cacheFolder)
 const { digest } = await source.resolve('large')
 const image = await readImage(source, digest, { cache, platform: { os: 'linux', architecture: 'amd64' } })

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { type Digest, digestOf, hexOf } from '../../src/model/digest.ts'
+import { file, tar } from './tar.ts'
 
 export interface Blob {
   readonly mediaType: string
@@ -60,16 +61,28 @@ export function index(images: Readonly<Record<string, TestImage>>, more: readonl
 
 export const blobsOf = ({ manifest, config, layers }: TestImage): Blob[] => [manifest, config, ...layers]
 
-/** Writes an OCI layout whose tags lead to these manifests or indexes. */
-export function writeLayoutOf(folder: string, tags: Readonly<Record<string, Blob>>, blobs: readonly Blob[]): void {
-  mkdirSync(join(folder, 'blobs', 'sha256'), { recursive: true })
-  for (const one of [...Object.values(tags), ...blobs]) {
-    writeFileSync(join(folder, 'blobs', 'sha256', hexOf(one.digest)), one.bytes)
-  }
+/** The files of an OCI layout whose tags lead to these manifests or indexes. */
+export function layoutFilesOf(tags: Readonly<Record<string, Blob>>, blobs: readonly Blob[]): Map<string, Buffer> {
   const manifests = Object.entries(tags).map(([tag, one]) => ({
     ...descriptor(one),
     annotations: { 'org.opencontainers.image.ref.name': tag },
   }))
-  writeFileSync(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
-  writeFileSync(join(folder, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }))
+  return new Map([
+    ['oci-layout', Buffer.from('{"imageLayoutVersion":"1.0.0"}')],
+    ['index.json', Buffer.from(JSON.stringify({ schemaVersion: 2, manifests }))],
+    ...[...Object.values(tags), ...blobs].map((one): [string, Buffer] => [
+      `blobs/sha256/${hexOf(one.digest)}`,
+      one.bytes,
+    ]),
+  ])
+}
+
+export function writeLayoutOf(folder: string, tags: Readonly<Record<string, Blob>>, blobs: readonly Blob[]): void {
+  mkdirSync(join(folder, 'blobs', 'sha256'), { recursive: true })
+  for (const [path, bytes] of layoutFilesOf(tags, blobs)) writeFileSync(join(folder, path), bytes)
+}
+
+/** An archive of files, in their order. */
+export function tarOf(files: ReadonlyMap<string, Buffer>): Buffer {
+  return tar(...[...files].map(([path, bytes]) => file(path, bytes)))
 }
