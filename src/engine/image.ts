@@ -1,6 +1,4 @@
-import { createReadStream } from 'node:fs'
 import { z } from 'zod'
-import { decompress } from '../archive/decompress.ts'
 import { Budget } from '../layer/budget.ts'
 import { layerContents } from '../layer/contents.ts'
 import type { LayerEntry } from '../layer/entry.ts'
@@ -15,6 +13,7 @@ import type { Cache } from '../oci/cache.ts'
 import { type Image, readImage } from '../oci/image.ts'
 import { digestSchema } from '../oci/schema.ts'
 import type { Source } from '../oci/source.ts'
+import { fetchLayers, openLayer } from './layers.ts'
 import type { Content } from './member.ts'
 
 /** Files whose content tells facts: a server, modules, control files. The largest known, LLVM's, have 120 MB. */
@@ -85,10 +84,17 @@ async function flattenImage(image: Image, request: ImageRequest, special: 'refus
   const signal = request.signal ? { signal: request.signal } : {}
   const layers: LayerEntry[][] = []
   const budget = new Budget()
-  for (const [index, layer] of image.layers.entries()) {
-    const name = layerName(request, index)
-    const tar = openLayer(await request.cache.blob(request.source, layer, signal), name)
-    layers.push(await readLayer(tar, { diffId: layer.diffId, special, budget, name, ...signal }))
+  const arriving = fetchLayers(image.layers, request)
+  try {
+    // Lower layers are read while upper ones arrive.
+    for (const [index, layer] of image.layers.entries()) {
+      const name = layerName(request, index)
+      await arriving.layer(layer)
+      const tar = await openLayer(layer, { ...request, name })
+      layers.push(await readLayer(tar, { diffId: layer.diffId, special, budget, name, ...signal }))
+    }
+  } finally {
+    await arriving.stop()
   }
   const tree = flatten(layers, { special })
   const used = new Set([...tree.values()].flatMap((entry) => (entry.kind === 'file' ? [entry.digest] : [])))
@@ -115,10 +121,6 @@ function thaw(value: string, size: number, executable: boolean): Entry {
   return value === 'd' ? { kind: 'directory' } : { kind: 'link', target: value.slice(1) }
 }
 
-function openLayer(path: string, name: string) {
-  return decompress(createReadStream(path, { highWaterMark: 1024 * 1024 }), { name })
-}
-
 function layerName({ reference, digest }: ImageRequest, index: number): string {
   return `layer ${index + 1} of ${formatPinned(reference, digest)}`
 }
@@ -135,12 +137,16 @@ async function* contentsOf(
     const paths = byLayer.get(place.layer) ?? new Map<string, Digest>()
     byLayer.set(place.layer, paths.set(place.path, digest))
   }
-  for (const [index, layer] of flat.image.layers.entries()) {
-    const paths = byLayer.get(index)
-    if (paths === undefined) continue
-    const path = await request.cache.blob(request.source, layer, request.signal ? { signal: request.signal } : {})
+  const layers = [...flat.image.layers.entries()].filter(([index]) => byLayer.has(index))
+  const arriving = fetchLayers(
+    layers.map(([, layer]) => layer),
+    request,
+  )
+  // Not a byte goes on before every layer is there and proven.
+  await arriving.all().finally(() => arriving.stop())
+  for (const [index, layer] of layers) {
     const name = layerName(request, index)
-    yield* layerContents(openLayer(path, name), paths, { name })
+    yield* layerContents(await openLayer(layer, { ...request, name }), byLayer.get(index) ?? new Map(), { name })
   }
 }
 

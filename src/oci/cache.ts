@@ -1,24 +1,36 @@
-import { createWriteStream, type Stats } from 'node:fs'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { type FileHandle, open, readFile, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import type { z } from 'zod'
 import { type Digest, digestOf, hexOf } from '../model/digest.ts'
-import { makeFolder, removeLeftovers, replaceFile } from './files.ts'
+import { downloader, type Wanted } from './download.ts'
+import type { Log } from './environment.ts'
+import { explained, replaceFile } from './files.ts'
 import { digestOfFile } from './hash.ts'
 import { withLock } from './lock.ts'
+import { downloadProgress } from './progress.ts'
+import { inTurns, sharedWork } from './shared.ts'
 import { type Descriptor, maxDocument, type Source } from './source.ts'
-import { verify } from './verify.ts'
+import { cacheLimit, markUsed, sweeper } from './sweep.ts'
+
+/** Blobs of one image that are downloaded at once. */
+const parallel = 4
 
 /**
- * The controller's own store of verified blobs, shared by all processes and runs; deletable at any time. What is in
- * it is proven again when a process first uses it: a disk can rot, and others can write there.
+ * The controller's own store of verified blobs, shared by all processes and runs. What is in it is proven again when
+ * a process first uses it: a disk can rot, and others can write there. It may be deleted at any time, also in the
+ * middle of a run, which then fetches again what it still needs. It stays below `PGOCI_CACHE_SIZE`.
  */
 export interface Cache {
-  /** Resolving means "these bytes are at this path and have this digest", not "this call fetched them". */
+  /**
+   * Resolving means "these bytes are at this path and have this digest", not "this call fetched them". They may be
+   * gone a moment later: what reads them asks {@link Cache.open}.
+   */
   blob(source: Source, descriptor: Descriptor, options?: { signal?: AbortSignal }): Promise<string>
+  /** The same, opened, so that whoever deletes it now takes it from nobody. To be closed by the caller. */
+  open(source: Source, descriptor: Descriptor, options?: { signal?: AbortSignal }): Promise<FileHandle>
   /** The same for a manifest or index, whose size nobody knows before; its bytes. */
   manifest(source: Source, digest: Digest, options?: { signal?: AbortSignal }): Promise<Uint8Array>
   /** Something derived from verified bytes, or undefined. Torn and foreign files are passed over. */
@@ -26,53 +38,92 @@ export interface Cache {
   writeJson(kind: string, key: string, value: unknown): Promise<void>
 }
 
+export interface CacheOptions {
+  /** Hears of downloads that last, and of mirrors that are passed over. @default says nothing */
+  readonly log?: Log
+  /** Bytes; asked when something comes. @default PGOCI_CACHE_SIZE */
+  readonly limit?: () => number
+}
+
 function defaultCacheFolder(env: NodeJS.ProcessEnv = process.env): string {
   return env['PGOCI_CACHE'] || join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'pulumi-postgres-oci')
 }
 
-/** How something gets into the cache. */
-interface Wanted {
-  readonly digest: Digest
-  readonly size: number | undefined
-  readonly from: string
-  readonly fetch: (signal: AbortSignal | undefined) => Promise<Readable>
-}
-
-export function openCache(folder: string = defaultCacheFolder()): Cache {
-  const underway = new Map<string, Promise<string>>()
+export function openCache(folder: string = defaultCacheFolder(), options: CacheOptions = {}): Cache {
+  const { log = () => {}, limit = cacheLimit } = options
+  const once = sharedWork<string>()
+  const inLine = inTurns(parallel)
+  const download = downloader(log)
+  const progress = downloadProgress(log)
+  const sweep = sweeper(folder, limit)
+  /** Path → how the file looked when this process proved it. */
   const proven = new Map<string, string>()
   const jsonPath = (kind: string, key: string) => join(folder, 'derived', kind, `${hexOf(digestOf(key))}.json`)
 
   /** One at a time for a digest, in this process by promise and among processes by lock. */
-  const present = async (wanted: Wanted, signal: AbortSignal | undefined): Promise<string> => {
+  const present = (source: Source, wanted: Wanted, signal: AbortSignal | undefined): Promise<string> => {
     const path = join(folder, 'blobs', 'sha256', hexOf(wanted.digest))
-    for (let other = underway.get(path); other; other = underway.get(path)) {
-      signal?.throwIfAborted()
-      // What another caller's wait ended with may be that caller's own signal.
-      const found = await other.catch(() => undefined)
-      if (found !== undefined) return found
+    const get = async (signal: AbortSignal) => {
+      if (await isPresent(path, wanted, { proven, signal })) return path
+      limit()
+      const { size = 0 } = wanted
+      const shown = progress(source.name, size)
+      const fetchUnlessThere = async () => {
+        // Another process may have fetched it while we waited.
+        if (await isPresent(path, wanted, { proven, signal })) return
+        await download(path, wanted, { source, signal, came: shown.came })
+        const found = await stat(path).catch(() => undefined)
+        if (found) proven.set(path, looksOf(found))
+      }
+      const locked = () => withLock(`${path}.lock`, fetchUnlessThere, signal)
+      try {
+        // Documents are small and wait for nothing.
+        await (wanted.size === undefined ? locked() : inLine(source.name, locked, signal))
+        shown.done()
+      } catch (error) {
+        throw signal.aborted ? signal.reason : explained(path, error)
+      } finally {
+        shown.close()
+      }
+      await sweep(size)
+      return path
     }
-    const mine = fetchOnce(path, wanted, { proven, signal }).finally(() => underway.delete(path))
-    underway.set(path, mine)
-    return mine
+    return once(path, get, signal)
   }
+  /** What is deleted between being fetched and being opened is fetched again. */
+  const opened = async (source: Source, wanted: Wanted, signal: AbortSignal | undefined): Promise<FileHandle> => {
+    for (let attempt = 1; ; attempt += 1) {
+      const path = await present(source, wanted, signal)
+      try {
+        return await open(path)
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt >= 3) throw explained(path, error)
+      }
+    }
+  }
+  const blobOf = (descriptor: Descriptor): Wanted => ({
+    ...descriptor,
+    fetch: (from, signal) => from.blob(descriptor, { signal }),
+  })
 
   return {
-    blob: (source, descriptor, { signal } = {}) => {
-      const fetch = (by: AbortSignal | undefined) => source.blob(descriptor, by ? { signal: by } : {})
-      return present({ ...descriptor, from: source.name, fetch }, signal)
-    },
+    blob: (source, descriptor, { signal } = {}) => present(source, blobOf(descriptor), signal),
+    open: (source, descriptor, { signal } = {}) => opened(source, blobOf(descriptor), signal),
     manifest: async (source, digest, { signal } = {}) => {
-      const fetch = async (by: AbortSignal | undefined) =>
-        Readable.from([await source.manifest(digest, by ? { signal: by } : {})])
-      return readFile(await present({ digest, size: undefined, from: source.name, fetch }, signal))
+      const fetch: Wanted['fetch'] = async (from, by) => Readable.from([await from.manifest(digest, { signal: by })])
+      const file = await opened(source, { digest, size: undefined, fetch }, signal)
+      return file.readFile().finally(() => file.close())
     },
     readJson: async (kind, key, schema) => {
-      const text = await readFile(jsonPath(kind, key), 'utf8').catch(() => '')
+      const path = jsonPath(kind, key)
+      const text = await readFile(path, 'utf8').catch(() => '')
       const body = text.slice(72)
       if (text === '' || text.slice(0, 71) !== digestOf(body)) return undefined
       try {
-        return schema.parse(JSON.parse(body))
+        const value = schema.parse(JSON.parse(body))
+        const found = await stat(path).catch(() => undefined)
+        if (found) await markUsed(path, found)
+        return value
       } catch {
         return undefined
       }
@@ -80,52 +131,27 @@ export function openCache(folder: string = defaultCacheFolder()): Cache {
     writeJson: async (kind, key, value) => {
       const body = JSON.stringify(value)
       await replaceFile(jsonPath(kind, key), (temporary) => writeFile(temporary, `${digestOf(body)}\n${body}`))
+      await sweep(body.length)
     },
   }
 }
 
-interface FetchOptions {
-  /** Path → how the file looked when this process proved it. */
-  readonly proven: Map<string, string>
-  readonly signal: AbortSignal | undefined
-}
-
-async function fetchOnce(path: string, wanted: Wanted, options: FetchOptions): Promise<string> {
+async function isPresent(
+  path: string,
+  { digest, size }: Wanted,
+  options: { readonly proven: Map<string, string>; readonly signal: AbortSignal },
+): Promise<boolean> {
   const { proven, signal } = options
-  if (await isPresent(path, wanted, options)) return path
-  await makeFolder(dirname(path))
-  const work = async () => {
-    // Another process may have fetched it while we waited.
-    if (await isPresent(path, wanted, options)) return
-    await removeLeftovers(path)
-    await replaceFile(path, async (temporary) => {
-      const bytes = await wanted.fetch(signal)
-      await pipeline(
-        bytes,
-        verify(wanted, wanted.from),
-        createWriteStream(temporary, { mode: 0o600 }),
-        signal ? { signal } : {},
-      )
-    })
-    const found = await stat(path)
-    proven.set(path, looksOf(found))
-  }
-  await withLock(`${path}.lock`, work, signal).catch((error: unknown) => {
-    throw signal?.aborted ? signal.reason : error
-  })
-  return path
-}
-
-async function isPresent(path: string, wanted: Wanted, { proven, signal }: FetchOptions): Promise<boolean> {
   const found = await stat(path).catch(() => undefined)
-  if (!found?.isFile() || found.size !== (wanted.size ?? Math.min(found.size, maxDocument))) return false
-  if (proven.get(path) === looksOf(found)) return true
-  const digest = await digestOfFile(path, signal).catch((error: unknown) => {
-    signal?.throwIfAborted()
-    return error
-  })
-  if (digest !== wanted.digest) return false
-  proven.set(path, looksOf(found))
+  if (!found?.isFile() || found.size !== (size ?? Math.min(found.size, maxDocument))) return false
+  if (proven.get(path) !== looksOf(found)) {
+    const computed = await digestOfFile(path, signal).catch((error: unknown) => {
+      signal.throwIfAborted()
+      return error
+    })
+    if (computed !== digest) return false
+  }
+  proven.set(path, looksOf(await markUsed(path, found)))
   return true
 }
 

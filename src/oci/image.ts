@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { type Digest, isDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
 import { formatPlatform, type Platform, runsOn } from '../model/platform.ts'
@@ -45,7 +44,8 @@ export async function readImage(source: Source, root: Digest, options: ImageOpti
       `Cannot use ${name}: its config is larger than 4 MiB; push it again with fewer labels`,
     )
   const signal = options.signal ? { signal: options.signal } : {}
-  const config = parseConfig(await readFile(await options.cache.blob(source, manifest.config, signal)), name)
+  const file = await options.cache.open(source, manifest.config, signal)
+  const config = parseConfig(await file.readFile().finally(() => file.close()), name)
   const platform: Platform = {
     os: config.os,
     architecture: config.architecture,

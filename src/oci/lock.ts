@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
+import { dirname } from 'node:path'
+import { makeFolder } from './files.ts'
 import { wait } from './network.ts'
 
 const beat = 5_000
@@ -11,8 +13,9 @@ const stale = 6 * beat
  * Runs `work` while no other process of this cache runs its own for the same path. The lock saves work and nothing
  * else: files are complete when they appear, so a lock that is taken from a living process does no harm.
  */
-export async function withLock<T>(path: string, work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+export async function withLock<T>(path: string, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
   const mine = `${process.pid} ${hostname()} ${randomUUID()}`
+  await makeFolder(dirname(path))
   while (!(await take(path, mine))) await wait(100, signal)
   const heart = setInterval(() => {
     const now = new Date()
@@ -31,7 +34,10 @@ async function take(path: string, mine: string): Promise<boolean> {
     await writeFile(path, mine, { flag: 'wx', mode: 0o600 })
     return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    const { code } = error as NodeJS.ErrnoException
+    // Somebody deleted the whole folder.
+    if (code === 'ENOENT') await makeFolder(dirname(path))
+    else if (code !== 'EEXIST') throw error
   }
   if (await isHeld(path)) return false
   // Renamed first, so that of two who find it stale one takes it away.

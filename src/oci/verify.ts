@@ -9,8 +9,14 @@ import { maxDocument } from './source.ts'
  * stream is the proof, so nothing may use the bytes before it.
  *
  * @param expected without a size, it is a manifest
+ * @param options.source for messages
+ * @param options.came hears how many bytes each chunk has
  */
-export function verify(expected: { digest: Digest; size: number | undefined }, source: string): Transform {
+export function verify(
+  expected: { readonly digest: Digest; readonly size: number | undefined },
+  options: { readonly source: string; readonly came?: (bytes: number) => void },
+): Transform {
+  const { source, came } = options
   const hash = createHash('sha256')
   const limit = expected.size ?? maxDocument
   let size = 0
@@ -24,6 +30,7 @@ export function verify(expected: { digest: Digest; size: number | undefined }, s
       size += chunk.length
       if (size > limit) return done(lied(`more than the announced ${limit} bytes came`))
       hash.update(chunk)
+      came?.(chunk.length)
       done(null, chunk)
     },
     flush(done) {

@@ -26,11 +26,12 @@ import { registries } from './registries.ts'
 export type Place = Pick<DistributionInputs, 'connection' | 'root' | 'instance'>
 
 const lockWaitSeconds = 300
-const cache = openCache()
+const log = (line: string) => void process.stderr.write(`${line}\n`)
+const cache = openCache(undefined, { log })
 const pool = connectionPool()
 const who = `${userInfo().username}@${hostname()}`
 
-const environment = (): Environment => ({ settings: registries(), log: (line) => process.stderr.write(`${line}\n`) })
+const environment = (): Environment => ({ settings: registries(), log })
 
 /** @param image pinned, as `name@sha256:…` */
 export function imageRequest(image: string, platform: string): ImageRequest {

@@ -142,7 +142,29 @@ test('a failure leaves nothing, and the next attempt is free of it', async () =>
   await cache.blob(source, one)
 })
 
-test('who aborts does not take it from others who wait for the same blob', async () => {
+test('who aborts does not take a download from others who wait for it', async () => {
+  const gate = Promise.withResolvers<void>()
+  const slow: Source = {
+    ...source,
+    blob: async () => {
+      asked += 1
+      await gate.promise
+      return Readable.from([bytes])
+    },
+  }
+  const cache = openCache(folder)
+  const abort = new AbortController()
+  const reason = new ProviderError('ABORTED', 'Stopped')
+  const first = cache.blob(slow, one, { signal: abort.signal })
+  const second = cache.blob(slow, one)
+  abort.abort(reason)
+  await expect(first).rejects.toBe(reason)
+  gate.resolve()
+  expect(readFileSync(await second).equals(bytes)).toBe(true)
+  expect(asked).toBe(1)
+})
+
+test('a download that nobody wants any more ends, with nothing left of it', async () => {
   const made = image([randomBytes(1000)])
   const [layer] = made.layers as [(typeof made.layers)[0]]
   const registry = await startRegistry({}, blobsOf(made))
@@ -150,17 +172,19 @@ test('who aborts does not take it from others who wait for the same blob', async
     const from = openSource(parseReference(`${registry.host}/team/image`), {
       settings: { [registry.host]: { insecure: true } },
     })
-    const cache = openCache(folder)
-    const abort = new AbortController()
+    const aborts = [new AbortController(), new AbortController()]
     const reason = new ProviderError('ABORTED', 'Stopped')
     registry.fault(/blobs/, (answer, request) => {
       stallAfter(layer, 10)(answer, request)
-      setImmediate(() => abort.abort(reason))
+      setImmediate(() => {
+        for (const abort of aborts) abort.abort(reason)
+      })
     })
-    const first = cache.blob(from, layer, { signal: abort.signal })
-    const second = cache.blob(from, layer)
-    await expect(first).rejects.toBe(reason)
-    expect(readFileSync(await second).equals(layer.bytes)).toBe(true)
+    const cache = openCache(folder)
+    const both = aborts.map(({ signal }) => cache.blob(from, layer, { signal }))
+    for (const one of await Promise.allSettled(both)) expect(one).toEqual({ status: 'rejected', reason })
+    expect(files()).toEqual([])
+    expect(readFileSync(await cache.blob(from, layer)).equals(layer.bytes)).toBe(true)
   } finally {
     await registry.close()
   }
