@@ -10,6 +10,8 @@ export interface Environment {
   readonly settings?: RegistrySettings
   /** Where HOME, DOCKER_CONFIG, proxies and the like are looked up. @default process.env */
   readonly env?: NodeJS.ProcessEnv
+  /** Where etc/, run/ and usr/share/ are. @default '/' */
+  readonly systemRoot?: string
   /** @default says nothing */
   readonly log?: Log
   readonly network?: Network

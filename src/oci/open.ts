@@ -3,14 +3,12 @@ import { archiveFiles } from './archive-files.ts'
 import type { Environment } from './environment.ts'
 import { folderFiles } from './folder-files.ts'
 import { layoutSource } from './layout.ts'
-import { registrySource } from './registry.ts'
+import { mirroredSource } from './mirrored.ts'
 import type { Source } from './source.ts'
 
 /** The only place where sources are chosen. */
 export function openSource(reference: Reference, environment: Environment = {}): Source {
-  if (reference.transport !== 'registry') return openLayout(reference)
-  const { settings = {}, network } = environment
-  return registrySource(reference, { setting: settings[reference.registry], network })
+  return reference.transport === 'registry' ? mirroredSource(reference, environment) : openLayout(reference)
 }
 
 function openLayout({ transport, path }: LayoutReference): Source {

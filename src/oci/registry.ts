@@ -3,7 +3,9 @@ import { ProviderError } from '../model/error.ts'
 import type { RegistryReference } from '../model/reference.ts'
 import { blobStream } from './blob.ts'
 import { readBody } from './body.ts'
+import { parseChallenges } from './challenge.ts'
 import { type Answer, openClient } from './client.ts'
+import type { FindCredential } from './credential.ts'
 import { reasonIn, refused } from './failure.ts'
 import type { Network } from './network.ts'
 import { listTag, manifestsIn, maxReferrers, referrerOf } from './referrers.ts'
@@ -19,38 +21,53 @@ interface Asking {
   readonly signal?: AbortSignal | undefined
 }
 
-/** A registry that speaks the OCI distribution protocol, read without credentials. */
-export function registrySource(
-  reference: RegistryReference,
-  options: { readonly setting?: RegistrySetting | undefined; readonly network?: Network | undefined },
-): Source {
-  const { setting = {}, network = {} } = options
+interface RegistryOptions {
+  readonly setting?: RegistrySetting | undefined
+  readonly network?: Network | undefined
+  /** Asked when the registry wants a login. @default anonymous */
+  readonly credential?: FindCredential
+  /** For messages. @default `ghcr.io/acme/pgvector` */
+  readonly name?: string
+}
+
+/** A registry that speaks the OCI distribution protocol. */
+export function registrySource(reference: RegistryReference, options: RegistryOptions): Source {
+  const { setting = {}, network = {}, credential } = options
   const { registry, repository } = reference
-  const name = `${registry}/${repository}`
+  const { name = `${registry}/${repository}` } = options
   // Docker Hub's name is not its host's.
   const host = registry === 'docker.io' ? 'registry-1.docker.io' : registry
   const origin = new URL(`${setting.insecure ? 'http' : 'https'}://${host}`)
   const client = openClient(name, setting, network)
-  let token: Promise<string | undefined> = Promise.resolve(undefined)
+  let authorization: Promise<string | undefined> = Promise.resolve(undefined)
+
+  const logIn = async (challenge: string | string[] | undefined, signal: AbortSignal | undefined) => {
+    const token = await anonymousToken(challenge, { client, registry: origin, repository, name, signal })
+    if (token !== undefined) return `Bearer ${token}`
+    if (!parseChallenges(challenge).some(({ scheme }) => scheme === 'basic')) return undefined
+    const login = await credential?.({ signal })
+    if (login === undefined || 'identityToken' in login) return undefined
+    return `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}`
+  }
 
   /** The last answer, whatever its status, after one login if the registry asks for it. */
   const ask = async (path: string, asking: Asking): Promise<Answer> => {
-    const used = token
+    const used = authorization
     const send = async () =>
       client.send(new URL(`/v2/${repository}/${path}`, origin), {
         ...asking,
         accept: path.startsWith('manifests/') ? acceptedManifests : '*/*',
-        authorization: bearer(await token),
+        authorization: await authorization,
       })
     const first = await send()
     if (first.statusCode !== 401) return first
     const challenge = first.headers['www-authenticate']
     await first.body.dump()
-    // Whoever asks while a token is under way waits for it, and so does who had the one that ran out.
-    if (token === used) {
-      token = anonymousToken(challenge, { client, registry: origin, repository, name, signal: asking.signal })
-      token.catch(() => {
-        token = Promise.resolve(undefined)
+    // Whoever asks while a login is under way waits for it, and so does who had the one that ran out.
+    if (authorization === used) {
+      authorization = logIn(challenge, asking.signal)
+      authorization.catch(() => {
+        authorization = Promise.resolve(undefined)
       })
     }
     return send()
@@ -99,8 +116,4 @@ export function registrySource(
       return []
     },
   }
-}
-
-function bearer(token: string | undefined): string | undefined {
-  return token === undefined ? undefined : `Bearer ${token}`
 }

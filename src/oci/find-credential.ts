@@ -1,0 +1,67 @@
+import { join } from 'node:path'
+import type { RegistryReference } from '../model/reference.ts'
+import { type AuthFile, hubServer, loginIn, namesOf, readAuthFile } from './auth-file.ts'
+import { pathsOf } from './config-file.ts'
+import type { Credential, FindCredential } from './credential.ts'
+import { askHelper } from './credential-helper.ts'
+import type { Environment } from './environment.ts'
+
+/**
+ * Looks a repository's login up where its user has it: in the stack's settings, then where Podman's and Docker's tools
+ * keep it, in their order (containers-auth.json.5). Each place is asked by the registry's own name, so that a mirror
+ * never gets what is meant for the registry behind it. The first that has a login decides.
+ */
+export function findCredential(place: RegistryReference, environment: Environment = {}): FindCredential {
+  const { settings = {}, env = process.env } = environment
+  return async ({ signal }) => {
+    const { username, password, identityToken } = settings[place.registry] ?? {}
+    if (identityToken !== undefined) return { identityToken }
+    if (username !== undefined && password !== undefined) return { username, password }
+    for (const { path, legacy = false } of authFiles(environment)) {
+      const file = readAuthFile(path, { legacy })
+      const found = file && (await lookUp(file, place, { env, signal }))
+      if (found) return found
+    }
+    return undefined
+  }
+}
+
+interface AuthPath {
+  readonly path: string
+  /** `auths` alone. */
+  readonly legacy?: boolean
+}
+
+function authFiles(environment: Environment): AuthPath[] {
+  const { env = process.env } = environment
+  const { home, config, system } = pathsOf(environment)
+  const named = env['REGISTRY_AUTH_FILE']
+  const runtime = env['XDG_RUNTIME_DIR']
+  return [
+    ...(named ? [{ path: named }] : []),
+    {
+      path: runtime ? join(runtime, 'containers/auth.json') : system(`run/containers/${process.getuid?.()}/auth.json`),
+    },
+    { path: config('containers/auth.json') },
+    { path: join(env['DOCKER_CONFIG'] || home('.docker'), 'config.json') },
+    { path: home('.dockercfg'), legacy: true },
+  ]
+}
+
+/** Within a file: the host's own helper, the logins, the helper for all hosts. */
+async function lookUp(
+  file: AuthFile,
+  place: RegistryReference,
+  options: { env: NodeJS.ProcessEnv; signal: AbortSignal | undefined },
+): Promise<Credential | undefined> {
+  const isHub = namesOf(place.registry).length > 1
+  const ask = (helper: string, server: string) => askHelper(helper, server, { ...options, file: file.path })
+  // Helpers know hosts only, each by the name that its login was stored with.
+  for (const server of [...namesOf(place.registry), ...(isHub ? [hubServer] : [])]) {
+    const helper = file.helpers.get(server)
+    if (helper !== undefined) return ask(helper, server)
+  }
+  const login = loginIn(file, place)
+  if (login !== undefined || file.store === undefined) return login
+  return ask(file.store, isHub ? hubServer : place.registry)
+}

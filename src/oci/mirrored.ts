@@ -1,0 +1,72 @@
+import { messageOf } from '../model/error.ts'
+import { printable } from '../model/quote.ts'
+import type { RegistryReference } from '../model/reference.ts'
+import type { Environment } from './environment.ts'
+import { findCredential } from './find-credential.ts'
+import { type Place, placesOf } from './mirrors.ts'
+import { readRegistriesConf } from './registries-files.ts'
+import { registrySource } from './registry.ts'
+import type { Source } from './source.ts'
+
+interface Opened {
+  readonly origin: Source
+  readonly byDigest: readonly Source[]
+  readonly byTag: readonly Source[]
+}
+
+/**
+ * An image's registry with its mirrors. What the user's files say of them is read when something is asked for, and
+ * each place is used with its own settings and its own login: nothing of the registry's goes to a mirror.
+ */
+export function mirroredSource(reference: RegistryReference, environment: Environment): Source {
+  const name = `${reference.registry}/${reference.repository}`
+  let opened: Opened | undefined
+  const open = () => {
+    opened ??= openAll(reference, environment)
+    return opened
+  }
+  return {
+    name,
+    get mirrors() {
+      return open().byDigest
+    },
+    resolve: async (tag, options = {}) => {
+      const { origin, byTag } = open()
+      for (const mirror of byTag) {
+        try {
+          return await mirror.resolve(tag, options)
+        } catch (error) {
+          options.signal?.throwIfAborted()
+          environment.log?.(`Passed over ${mirror.name} for a tag of ${name}: ${printable(messageOf(error), 500)}`)
+        }
+      }
+      return origin.resolve(tag, options)
+    },
+    manifest: async (digest, options) => open().origin.manifest(digest, options),
+    blob: async (descriptor, options) => open().origin.blob(descriptor, options),
+    referrers: async (digest, options) => open().origin.referrers(digest, options),
+  }
+}
+
+function openAll(reference: RegistryReference, environment: Environment): Opened {
+  const configured = environment.settings?.[reference.registry]?.mirrors
+  const { origin, mirrors } = placesOf(reference, { configured, tables: readRegistriesConf(environment) })
+  const nameOf = (place: Place) => `${place.reference.registry}/${place.reference.repository}`
+  const opened = mirrors.map((mirror) => ({
+    pull: mirror.pull,
+    source: openPlace(mirror, environment, `mirror ${nameOf(mirror)}`),
+  }))
+  const logical = nameOf({ reference, insecure: false })
+  const name = nameOf(origin) === logical ? logical : `${nameOf(origin)} (for ${logical})`
+  return {
+    origin: openPlace(origin, environment, name),
+    byDigest: opened.filter(({ pull }) => pull !== 'tag-only').map(({ source }) => source),
+    byTag: opened.filter(({ pull }) => pull !== 'digest-only').map(({ source }) => source),
+  }
+}
+
+function openPlace({ reference, insecure }: Place, environment: Environment, name: string): Source {
+  const { settings = {}, network } = environment
+  const setting = { insecure, ...settings[reference.registry] }
+  return registrySource(reference, { setting, network, name, credential: findCredential(reference, environment) })
+}
