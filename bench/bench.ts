@@ -1,5 +1,6 @@
 // Measures us beside other ways to do the same, in one run: same input, same registry, same host. It only prints.
 // node bench/bench.ts [--runs N] [--minutes N] [--size MEGABYTES] [--link lan|wan] [--only NAME…] [--json]
+// `--only read` is the controller's part alone: reading images, without a host.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +13,7 @@ import { measure } from './measure.ts'
 import { family } from './memory.ts'
 import { floor, ours } from './ours.ts'
 import { crane, rsync } from './peers.ts'
+import { formatReading, formatReadingJson, measureReading } from './read.ts'
 import { formatJson, formatTable } from './report.ts'
 import { startOpenSsh } from './sshd.ts'
 
@@ -48,40 +50,61 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 const contenders: readonly Contender[] = [floor, ours, rsync(), crane()].filter(
   ({ name }) => flags.only.length === 0 || flags.only.some((word) => name.includes(word)),
 )
-if (contenders.length === 0) throw new RangeError(`--only ${flags.only.join(' ')}: nobody here is called so`)
+const isReading = flags.only.length === 0 || flags.only.includes('read')
+if (contenders.length === 0 && !isReading)
+  throw new RangeError(`--only ${flags.only.join(' ')}: nobody here is called so`)
 
 const folder = mkdtempSync(join(tmpdir(), 'pgoci-bench-'))
 cleanUp.push(() => rmSync(folder, { recursive: true, force: true }))
 progress(`Preparing images of ${size} MB; the first time this takes a minute`)
 const images = await benchImages(size)
 const registry = await startDockerRegistry(join(images, 'registry'))
-const sshd = await startOpenSsh(folder)
-const link = await startLink(sshd.port, kind)
-cleanUp.push(() => void registry.close(), sshd.stop, link.close)
+cleanUp.push(() => void registry.close())
 
-const rows = await measure(
-  contenders.filter(({ missing }) => missing === undefined),
-  { sshd, link, registry: registry.host, sums: (version) => join(images, `SUMS-${version}`), folder },
-  { runs, seconds: minutes * 60, except: [sshd.pid], progress },
-)
-const done = Math.max(...rows.map(({ samples }) => samples.length))
-const report = {
-  conditions: [
-    `Medians of ${done} run${done === 1 ? '' : 's'} on ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Node ${process.versions.node}; load ${loadavg()[0]?.toFixed(1)} at the end; only ratios travel.`,
-    `Input: a distribution of ${size} MB, 14,000 entries, three gzip layers, with PostgreSQL 18; ${extensionNames.length} extensions of its contrib.`,
-    `Host: sshd on loopback, reached through a proxy ${kind === 'lan' ? 'that only counts' : 'with 20 ms and 100 Mbit/s'}; the registry is on loopback, without it.`,
-    'Caches: registry and disks warm in the page cache; the controller cache is empty for the cold install, and has',
-    'the former images afterwards: the upgrade downloads its layers, going back downloads nothing.',
-    "Seconds are the whole command's. Bytes are TCP's between controller and host. Memory is the peak of the largest",
-    "process here: for Pulumi the provider's, for the others any tool's. Verified: the host's bytes were hashed there",
-    'and compared before they count. Synced: they survive a power cut at the end. Wrong files: hashed by the bench',
-    "afterwards, against the image; a tenth of the upgrade's files keep their size and, as reproducible builds do,",
-    'their time.',
-  ],
-  contenders,
-  rows,
+const machine = `Node ${process.versions.node} on ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`
+const input = `Input: a distribution of ${size} MB, 14,000 entries, three gzip layers, with PostgreSQL 18; ${extensionNames.length} extensions of its contrib.`
+if (isReading) {
+  const rows = await measureReading({ registry: registry.host, size, folder, runs, progress })
+  const report = {
+    conditions: [
+      `Reading images, on the controller. Medians of ${runs} run${runs === 1 ? '' : 's'}: ${machine}; load ${loadavg()[0]?.toFixed(1)} at the end.`,
+      input,
+      'MB/s are of unpacked bytes. Registry, disks and layouts are warm in the page cache, our own cache is empty except',
+      "for the resolutions. Our seconds are those inside a provider that runs already, the others' the whole command's;",
+      "memory is the largest process's peak, ours with all of Pulumi's SDK loaded.",
+    ],
+    rows,
+  }
+  process.stdout.write(flags.json ? formatReadingJson(report) : formatReading(report))
 }
-process.stdout.write(flags.json ? formatJson(report) : formatTable(report))
+if (contenders.length > 0) {
+  const sshd = await startOpenSsh(folder)
+  const link = await startLink(sshd.port, kind)
+  cleanUp.push(sshd.stop, link.close)
+  const rows = await measure(
+    contenders.filter(({ missing }) => missing === undefined),
+    { sshd, link, registry: registry.host, sums: (version) => join(images, `SUMS-${version}`), folder },
+    { runs, seconds: minutes * 60, except: [sshd.pid], progress },
+  )
+  const done = Math.max(...rows.map(({ samples }) => samples.length))
+  const report = {
+    conditions: [
+      `Medians of ${done} run${done === 1 ? '' : 's'}: ${machine}; load ${loadavg()[0]?.toFixed(1)} at the end; only ratios travel.`,
+      input,
+      `Host: sshd on loopback, reached through a proxy ${kind === 'lan' ? 'that only counts' : 'with 20 ms and 100 Mbit/s'}; the registry is on loopback, without it.`,
+      'Caches: registry and disks warm in the page cache; the controller cache is empty for the cold install, and has',
+      'the former images afterwards: the upgrade downloads its layers, going back downloads nothing.',
+      "Seconds are the whole command's. Bytes are TCP's between controller and host. Memory is the peak of the largest",
+      "process here: for Pulumi the provider's, for the others any tool's. Verified: the host's bytes were hashed there",
+      'and compared before they count. Synced: they survive a power cut at the end. Wrong files: hashed by the bench',
+      "afterwards, against the image; a tenth of the upgrade's files keep their size and, as reproducible builds do,",
+      'their time.',
+    ],
+    contenders,
+    rows,
+  }
+  process.stdout.write(flags.json ? formatJson(report) : formatTable(report))
+}
 process.exit()
 
 function progress(text: string): void {

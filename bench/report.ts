@@ -38,18 +38,23 @@ export function formatTable({ conditions, contenders, rows }: Report): string {
     }
     lines.push([])
   }
-  const widths = head.map((_, column) => Math.max(...lines.map((line) => (line[column] ?? '').length)))
-  const table = lines.map((line) =>
-    line
-      .map((cell, column) => {
-        const width = widths[column] ?? 0
-        return column >= 1 && column <= 4 ? cell.padStart(width) : cell.padEnd(width)
-      })
-      .join('  ')
-      .trimEnd(),
-  )
+  const table = alignTable(lines, { right: [1, 2, 3, 4] })
   const missing = contenders.flatMap(({ name, missing }) => (missing ? [`${name}: not measured, ${missing}`] : []))
-  return [...conditions, '', ...table, ...missing, ''].join('\n')
+  return [...conditions, '', table, ...missing, ''].join('\n')
+}
+
+/** @param options.right columns of figures */
+export function alignTable(
+  lines: readonly (readonly string[])[],
+  { right }: { readonly right: readonly number[] },
+): string {
+  const columns = Math.max(...lines.map((line) => line.length))
+  const widths = Array.from({ length: columns }, (_, column) =>
+    Math.max(...lines.map((line) => (line[column] ?? '').length)),
+  )
+  const align = (cell: string, column: number) =>
+    right.includes(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)
+  return lines.map((line) => line.map(align).join('  ').trimEnd()).join('\n')
 }
 
 function medianOf(samples: readonly Sample[]): Sample {
