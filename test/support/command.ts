@@ -4,10 +4,11 @@ import { spawn } from 'node:child_process'
 export function command(
   program: string,
   words: readonly string[],
-  options: { input?: string; env?: NodeJS.ProcessEnv } = {},
+  options: { input?: string; env?: NodeJS.ProcessEnv; cwd?: string } = {},
 ): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, words, { stdio: 'pipe', env: options.env ?? process.env })
+    const { cwd, env = process.env } = options
+    const child = spawn(program, words, { stdio: 'pipe', env, ...(cwd ? { cwd } : {}) })
     let output = ''
     let errors = ''
     child.stdout.on('data', (chunk) => (output += chunk))

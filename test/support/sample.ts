@@ -6,7 +6,7 @@ import { directory, file, hardlink, link, sum, tar } from './tar.ts'
 const long = Array.from({ length: 20_000 }, (_, at) => ((at * 2_654_435_761) % 4_294_967_296).toString(36)).join('')
 
 /** Two layers with all that a tree can have, and what they must become. */
-function sampleLayers(mark: string): Buffer[] {
+export function sampleLayers(mark: string): Buffer[] {
   return [
     tar(
       directory('usr'),

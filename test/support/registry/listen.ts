@@ -8,6 +8,7 @@ export interface Recorded {
   readonly method: string
   readonly url: string
   readonly headers: IncomingMessage['headers']
+  readonly httpVersion: string
 }
 
 export interface Listening {

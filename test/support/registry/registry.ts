@@ -21,6 +21,8 @@ export interface RegistryOptions {
   /** Of lists of tags and referrers. */
   readonly pageSize?: number
   readonly tls?: { cert: string | Buffer; key: string | Buffer }
+  /** What another one has; both change it. */
+  readonly repositories?: Repositories
 }
 
 export interface TestRegistry {
@@ -30,6 +32,7 @@ export interface TestRegistry {
   readonly requests: string[]
   /** The same with headers, and those of its storage and its token server. */
   readonly records: Recorded[]
+  readonly repositories: Repositories
   /** The next request that matches gets this fault; several wait in line. */
   fault(matching: RegExp, ...faults: readonly Fault[]): void
   /** No token that was given out so far is good any more. */
@@ -49,7 +52,7 @@ export async function startRegistry(
   options: RegistryOptions = {},
 ): Promise<TestRegistry> {
   const { redirect = false, referrers = true, ranges = true, pageSize = 100, login, tls } = options
-  const repositories: Repositories = new Map()
+  const { repositories = new Map() } = options
   const uploads: Uploads = new Map()
   const first = repositoryOf(repositories, 'team/image')
   for (const one of [...Object.values(tags), ...blobs]) first.content.set(one.digest, one)
@@ -58,8 +61,8 @@ export async function startRegistry(
   const requests: string[] = []
   const records: Recorded[] = []
   const record = (server: Recorded['server']) => (request: IncomingMessage) => {
-    const { method = '', url = '', headers } = request
-    records.push({ server, method, url, headers })
+    const { method = '', url = '', headers, httpVersion } = request
+    records.push({ server, method, url, headers, httpVersion })
     if (server === 'registry') requests.push(`${method} ${url}`)
   }
   const faults: { matching: RegExp; fault: Fault }[] = []
@@ -110,6 +113,7 @@ export async function startRegistry(
     host: registry.host,
     requests,
     records,
+    repositories,
     fault: (matching, ...more) => void faults.push(...more.map((fault) => ({ matching, fault }))),
     expireTokens: () => door?.expireTokens(),
     close: async () => void (await Promise.all(open.map((one) => one.close()))),
