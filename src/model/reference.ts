@@ -5,7 +5,7 @@ import { quote } from './quote.ts'
 /** Where an image is: what the user wrote, taken apart. `tag` is only a label once there is a `digest`. */
 export type Reference = RegistryReference | LayoutReference
 
-type LayoutTransport = 'oci' | 'oci-archive'
+type LayoutTransport = 'oci' | 'oci-archive' | 'docker-archive'
 
 export interface RegistryReference {
   readonly transport: 'registry'
@@ -32,26 +32,34 @@ const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
 const hostPattern = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?$/
 // A layout's references are free text in its index.json; what is left out could not be written in a reference.
 const layoutTagPattern = /^[A-Za-z0-9_][A-Za-z0-9._/:+-]{0,382}$/
-const layoutPattern = /^(oci|oci-archive):(.*)$/s
+const layoutPattern = /^(oci|oci-archive|docker-archive):(.*)$/s
 
 /**
- * Parses `registry/repository[:tag][@digest]`, `oci:DIR[:tag][@digest]` or `oci-archive:FILE[:tag][@digest]`.
+ * Parses `registry/repository[:tag][@digest]`, `oci:DIR[:tag][@digest]`, or `FILE` after `oci-archive:` or
+ * `docker-archive:`.
  *
  * @throws ProviderError BAD_REFERENCE
  */
 export function parseReference(text: string): Reference {
+  const [, transport, rest = ''] = layoutPattern.exec(text) ?? []
+  if (transport) return parseLayout(text, transport as LayoutTransport, rest)
   const at = text.indexOf('@')
-  const name = at < 0 ? text : text.slice(0, at)
-  const digest = at < 0 ? undefined : text.slice(at + 1)
-  if (digest !== undefined && !isDigest(digest)) {
-    throw bad(text, `${quote(digest)} is no digest; expected "sha256:" and 64 lower-case hex digits`)
-  }
-  const [, transport, rest = ''] = layoutPattern.exec(name) ?? []
-  const reference = transport ? parseLayout(text, transport as LayoutTransport, rest) : parseRegistry(text, name)
-  return digest === undefined ? reference : { ...reference, digest }
+  if (at < 0) return parseRegistry(text, text)
+  const digest = text.slice(at + 1)
+  if (isDigest(digest)) return { ...parseRegistry(text, text.slice(0, at)), digest }
+  throw noDigest(text, digest)
 }
 
 function parseLayout(text: string, transport: LayoutTransport, rest: string): LayoutReference {
+  // Paths may have an @; only one that a digest follows is ours.
+  const [, name = '', last = ''] = /^(.*)@([^@]*)$/s.exec(rest) ?? []
+  const place = parsePlace(text, transport, isDigest(last) ? name : rest)
+  return isDigest(last) ? { ...place, digest: last } : place
+}
+
+function parsePlace(text: string, transport: LayoutTransport, rest: string): LayoutReference {
+  const [, wrong] = /@(sha\d+:.*)$/s.exec(rest) ?? []
+  if (wrong !== undefined) throw noDigest(text, wrong)
   // As skopeo does, the path ends at the first colon: tags may have some.
   const colon = rest.indexOf(':')
   const path = colon < 0 ? rest : rest.slice(0, colon)
@@ -65,8 +73,11 @@ function parseLayout(text: string, transport: LayoutTransport, rest: string): La
 
 function parseRegistry(text: string, name: string): RegistryReference {
   if (/^[a-z-]+:\/\//.test(name)) throw bad(text, 'write it without a scheme, as registry/repository:tag')
-  if (/^(?:docker-archive|docker|docker-daemon|containers-storage):/.test(name)) {
-    throw bad(text, 'this transport is not supported; use registry/repository:tag, oci:DIR:tag or oci-archive:FILE:tag')
+  if (/^(?:docker|docker-daemon|containers-storage):/.test(name)) {
+    throw bad(
+      text,
+      'this transport is not supported; use registry/repository:tag, oci:DIR:tag, oci-archive:FILE:tag or docker-archive:FILE:tag',
+    )
   }
   const slash = name.indexOf('/')
   const first = slash < 0 ? '' : name.slice(0, slash)
@@ -85,6 +96,10 @@ function parseRegistry(text: string, name: string): RegistryReference {
   if (tag === undefined) return { transport: 'registry', registry, repository }
   if (!tagPattern.test(tag)) throw bad(text, `${quote(tag)} is no tag`)
   return { transport: 'registry', registry, repository, tag }
+}
+
+function noDigest(text: string, digest: string): ProviderError {
+  return bad(text, `${quote(digest)} is no digest; expected "sha256:" and 64 lower-case hex digits`)
 }
 
 function bad(text: string, reason: string): ProviderError {

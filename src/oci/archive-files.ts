@@ -9,6 +9,7 @@ import { messageOf, ProviderError } from '../model/error.ts'
 import { printable } from '../model/quote.ts'
 import { type ArchiveIndex, findPlace, indexArchive, type Place } from './archive-index.ts'
 import type { LayoutFiles, ReadOptions } from './layout-files.ts'
+import { rememberByFile } from './remember.ts'
 
 const bodyChunk = 256 * 1024
 /** Headers lie far apart, and a chunk that holds one is mostly content that nobody wants. */
@@ -18,6 +19,7 @@ const maxArchive = 64n * 1024n ** 3n
 
 /** A tar's files. Nothing is unpacked: they are read where they lie. */
 export interface ArchiveFiles extends LayoutFiles {
+  readonly path: string
   /** Changes whenever the file does. */
   identity(): Promise<string>
   /** Where a file lies, and its first bytes. */
@@ -25,18 +27,19 @@ export interface ArchiveFiles extends LayoutFiles {
 }
 
 /** One index a file and process, which all resources of a run share. */
-const indexes = new Map<string, { readonly identity: string; readonly index: Promise<ArchiveIndex> }>()
+const remember = rememberByFile<ArchiveIndex>()
 
 /** @param path of a tar, which may be compressed with gzip or zstd; plain ones are read without detours */
 export function archiveFiles(path: string, transport: 'oci-archive' | 'docker-archive'): ArchiveFiles {
   const name = `${transport}:${printable(path)}`
   const place = async (wanted: string, options: ReadOptions) => {
-    const { identity, index } = await currentIndex(path, name, options)
+    const { identity, index } = await currentIndex({ path, name, ...options })
     return { identity, place: findPlace(index, wanted, name) }
   }
   return {
     name,
-    identity: () => identify(path, name),
+    path: resolve(path),
+    identity: () => identify({ path, name }),
     find: async (wanted, options = {}) => (await place(wanted, options)).place,
     open: async (wanted, options = {}) => {
       const found = await place(wanted, options)
@@ -50,17 +53,11 @@ export function archiveFiles(path: string, transport: 'oci-archive' | 'docker-ar
   }
 }
 
-async function currentIndex(path: string, name: string, { signal }: ReadOptions) {
-  const identity = await identify(path, name)
-  const key = resolve(path)
-  const known = indexes.get(key)
-  // What another caller's reading ended with may be that caller's own signal.
-  const found = known?.identity === identity ? await known.index.catch(() => undefined) : undefined
-  signal?.throwIfAborted()
-  if (found !== undefined) return { identity, index: found }
-  const made = makeIndex({ path, name, signal }, identity)
-  indexes.set(key, { identity, index: made })
-  return { identity, index: await made }
+async function currentIndex(where: Where): Promise<{ identity: string; index: ArchiveIndex }> {
+  const identity = await identify(where)
+  const index = await remember(resolve(where.path), identity, () => makeIndex(where, identity))
+  where.signal?.throwIfAborted()
+  return { identity, index }
 }
 
 async function makeIndex(where: Where, identity: string): Promise<ArchiveIndex> {
@@ -93,7 +90,7 @@ async function* bytesAt(place: Place & { readonly identity: string }, where: Whe
       left -= chunk.length
       yield chunk
     }
-    if ((await identify(where.path, where.name)) !== place.identity) throw changed(where.name)
+    if ((await identify(where)) !== place.identity) throw changed(where.name)
   } finally {
     await archive.close()
   }
@@ -134,7 +131,7 @@ async function* watched(bytes: Readable, signal: AbortSignal | undefined): Async
   }
 }
 
-async function identify(path: string, name: string): Promise<string> {
+async function identify({ path, name }: Where): Promise<string> {
   const found = await stat(path, { bigint: true }).catch((error: unknown) => {
     throw unopened(name, error)
   })

@@ -20,6 +20,8 @@ const aside = /^sha256-[0-9a-f]{64}(?:\.|$)/
  * @throws ProviderError NOT_FOUND that lists the names
  */
 export function chooseImage(images: readonly NamedImage[], tag: string | undefined, where: string): Digest {
+  if (images.length === 0)
+    throw new ProviderError('NOT_FOUND', `Cannot find an image in ${where}: it lists none; copy the image again`)
   const matching = tag === undefined ? withoutTag(images) : matchesOf(images, tag)
   const [only, ...more] = new Set(matching.map(({ digest }) => digest))
   if (only !== undefined && more.length === 0) return only

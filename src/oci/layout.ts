@@ -16,10 +16,15 @@ const layoutSchema = z.object({ imageLayoutVersion: z.string().regex(/^1\./) })
 const indexSchema = z.object({
   manifests: z
     .array(z.object({ digest: digestSchema, annotations: z.record(z.string(), z.string()).nullish() }))
-    .max(100_000),
+    .max(100_000)
+    // Docker 25.0 writes it so.
+    .nullish(),
 })
 
-const blobPath = (digest: Digest) => `blobs/sha256/${hexOf(digest)}`
+type Entry = NonNullable<z.infer<typeof indexSchema>['manifests']>[number]
+
+/** Where a layout has a blob. */
+export const blobPath = (digest: Digest) => `blobs/sha256/${hexOf(digest)}`
 
 /** An OCI image layout on this machine (image-spec, image-layout.md). What it says is proven as for a registry. */
 export function layoutSource(files: LayoutFiles): Source {
@@ -31,7 +36,7 @@ export function layoutSource(files: LayoutFiles): Source {
     resolve: async (tag, options) => {
       check(layoutSchema, parseJson(await read('oci-layout', options), name), name)
       const index = parseJson(await read('index.json', options), name)
-      return { digest: chooseImage(check(indexSchema, index, name).manifests.map(named), tag, name) }
+      return { digest: chooseImage((check(indexSchema, index, name).manifests ?? []).map(named), tag, name) }
     },
     manifest: async (digest, options) => read(blobPath(digest), options),
     blob: async (descriptor, options) => {
@@ -43,7 +48,7 @@ export function layoutSource(files: LayoutFiles): Source {
   }
 }
 
-function named({ digest, annotations }: z.infer<typeof indexSchema>['manifests'][number]): NamedImage {
+function named({ digest, annotations }: Entry): NamedImage {
   return { digest, names: [annotations?.[containerdName] ?? [], annotations?.[refName] ?? []].flat() }
 }
 

@@ -1,5 +1,6 @@
 import type { LayoutReference, Reference } from '../model/reference.ts'
 import { archiveFiles } from './archive-files.ts'
+import { dockerArchiveSource } from './docker-archive.ts'
 import type { Environment } from './environment.ts'
 import { folderFiles } from './folder-files.ts'
 import { layoutSource } from './layout.ts'
@@ -17,5 +18,7 @@ function openLayout({ transport, path }: LayoutReference): Source {
       return layoutSource(folderFiles(path))
     case 'oci-archive':
       return layoutSource(archiveFiles(path, transport))
+    case 'docker-archive':
+      return dockerArchiveSource(archiveFiles(path, transport))
   }
 }

@@ -6,8 +6,9 @@ export interface DistributionArgs {
   /** How to reach the host. A change of it alone touches nothing there; another host replaces the resource. */
   readonly connection: ConnectionArgs
   /**
-   * `registry/repository[:tag][@digest]`; or `oci:DIR[:tag]` for an OCI image layout and `oci-archive:FILE[:tag]` for a
-   * tar of one, whose tags may be whole references, and whose paths start at the program's folder.
+   * `registry/repository[:tag][@digest]`; or, by a path from the program's folder, `oci:DIR[:tag]` for an OCI image
+   * layout, `oci-archive:FILE[:tag]` for a tar of one, `docker-archive:FILE[:tag]` for what `docker save` writes. Tags
+   * of those three may be whole references.
    * A tag is resolved once, by the `up` that first installs it, and stays pinned until this text or `repin` changes.
    */
   readonly image: pulumi.Input<string>

@@ -35,6 +35,9 @@ test.each<[string, object]>([
     { transport: 'oci-archive', path: '/mnt/b.tar', tag: 'localhost:5000/acme/pgvector:0.8.1' },
   ],
   [`oci-archive:b.tar:pg17@${digest}`, { transport: 'oci-archive', path: 'b.tar', tag: 'pg17', digest }],
+  ['docker-archive:x.tar:postgres:17', { transport: 'docker-archive', path: 'x.tar', tag: 'postgres:17' }],
+  [`oci:/home/me@corp/x@1@${digest}`, { transport: 'oci', path: '/home/me@corp/x@1', digest }],
+  ['oci-archive:@x/b.tar:1', { transport: 'oci-archive', path: '@x/b.tar', tag: '1' }],
   [`oci-archive:b.tar@${digest}`, { transport: 'oci-archive', path: 'b.tar', digest }],
   [`oci:images:pg17@${digest}`, { transport: 'oci', path: 'images', tag: 'pg17', digest }],
 ])('%s is understood', (text, reference) => {
@@ -64,12 +67,17 @@ test.each<[string, RegExp]>([
   ['oci:', /expected oci:DIR/],
   ['oci:dir:', /no tag/],
   ['oci:a::tag', /":tag" is no tag; the path ends at the first colon/],
+  ['oci:dir@sha256:123', /"sha256:123" is no digest/],
+  [`oci:dir@${digest}@${digest}`, /is no digest/],
+  [`oci:dir@${digest}:tag`, /is no digest/],
+  [`oci:dir:tag@sha512:${'0'.repeat(128)}`, /is no digest/],
+  [`oci:@${digest}`, /expected oci:DIR/],
+  ['oci:dir:tag@other', /"tag@other" is no tag/],
   ['oci-archive::tag', /expected oci-archive:FILE or oci-archive:FILE:TAG/],
   ['oci-archive:b.tar:', /no tag/],
   ['oci-archive:b.tar:-x', /no tag/],
   ['oci-archive:b\0.tar', /expected oci-archive:FILE/],
   ['oci:dir:a b', /no tag/],
-  ['docker-archive:x.tar', /not supported/],
   ['containers-storage:x', /not supported/],
 ])('"%s" is refused', (text, says) => {
   expect(() => parseReference(text)).toThrow(says)

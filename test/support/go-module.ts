@@ -6,6 +6,11 @@ import { temporaryFolder } from './folder.ts'
 const modules = {
   // containers/image, which Podman, Buildah and skopeo are made with; Apache-2.0.
   image: { name: 'go.podman.io/image/v5@v5.42.0', sum: 'h1:C//Ix0Thj2LYOQO6++NjU3McLFLQbf4czgUyH98R9gc=' },
+  // Which crane and ko are made with; Apache-2.0.
+  crane: {
+    name: 'github.com/google/go-containerregistry@v0.22.1',
+    sum: 'h1:RZuuSYhTvlDvtsK+NkutoCZ//C0X2ebLK8X8l3ULs84=',
+  },
 } as const
 
 /** The folder of a Go module, downloaded if it is not there yet. Its files are read-only. */
