@@ -2,13 +2,17 @@ import { type Dispatcher, request } from 'undici'
 import { ProviderError } from '../model/error.ts'
 import { quote } from '../model/quote.ts'
 import { agentFor } from './agent.ts'
+import type { Log } from './environment.ts'
 import { misconfigured, unreachable } from './failure.ts'
-import { defaultStall, delayAfter, isPassing, maxAttempts, type Network, wait } from './network.ts'
+import { gateOf } from './gate.ts'
+import { defaultStall, delayAfter, isPassing, maxAttempts, type Network, patienceOf, wait } from './network.ts'
 import type { RegistrySetting } from './settings.ts'
 
 interface Request {
-  readonly method?: 'GET' | 'HEAD'
-  readonly accept?: string
+  readonly method?: 'GET' | 'HEAD' | 'POST'
+  readonly headers?: Readonly<Record<string, string>>
+  /** Of a POST, which is never redirected. */
+  readonly body?: string
   /** Sent to the origin of the first URL only. */
   readonly authorization?: string | undefined
   readonly signal?: AbortSignal | undefined
@@ -16,31 +20,72 @@ interface Request {
   readonly guard?: (url: URL) => void
 }
 
-export type Answer = Dispatcher.ResponseData
+export interface Answer extends Pick<Dispatcher.ResponseData, 'statusCode' | 'headers' | 'body'> {
+  /** Who answered, which after a redirect is another than was asked. */
+  readonly url: URL
+}
 
-/** An HTTP client for one registry, and for wherever it redirects to. */
+/** An HTTP client for one registry, and for wherever it sends us. */
 export interface Client {
   /** Resolves with the last answer, whatever its status; passing failures are tried again. */
   send(url: URL, options: Request): Promise<Answer>
 }
 
-const maxRedirects = 10
+interface ClientOptions {
+  /** For messages: the registry and repository. */
+  readonly name: string
+  readonly registry: URL
+  readonly setting: RegistrySetting
+  readonly env?: NodeJS.ProcessEnv | undefined
+  readonly log?: Log | undefined
+  readonly network?: Network | undefined
+}
 
-/** @param name for messages: the registry and repository */
-export function openClient(name: string, setting: RegistrySetting, network: Network = {}): Client {
-  const dispatcher = agentFor(setting.caFile, network.stall ?? defaultStall)
+const maxRedirects = 10
+/** Shorter waits are nobody's concern. */
+const longWait = 5_000
+
+export function openClient({ name, registry, setting, log, ...options }: ClientOptions): Client {
+  const { network = {}, env = process.env } = options
+  const stall = network.stall ?? defaultStall
   const pause = network.wait ?? wait
+  const own = agentFor({ setting, stall, env })
+  // Who we are is told to the registry only; its authority may have signed others' certificates as well.
+  const others = agentFor({ setting: { caFile: setting.caFile }, stall, env })
+
+  const once = async (url: URL, { method = 'GET', headers, body, authorization, signal }: Request): Promise<Answer> => {
+    await gateOf(url.host).pass({ wait: pause, signal })
+    const answer = await request(url, {
+      dispatcher: url.origin === registry.origin ? own : others,
+      method,
+      headers: {
+        // Content coding would undo a layer's own gzip, and its digest with it.
+        'accept-encoding': 'identity',
+        'user-agent': 'pulumi-postgres-oci',
+        ...headers,
+        ...(authorization ? { authorization } : {}),
+      },
+      ...(body === undefined ? {} : { body }),
+      ...(signal ? { signal } : {}),
+    })
+    const { statusCode } = answer
+    const patience = isPassing(statusCode) ? patienceOf(answer.headers['retry-after'], Date.now()) : undefined
+    if (patience !== undefined && gateOf(url.host).close(patience) && patience > longWait)
+      log?.(`Waiting ${Math.ceil(patience / 1000)} s, which ${url.host} asks for by its answer ${statusCode}`)
+    return { statusCode, headers: answer.headers, body: answer.body, url }
+  }
+
   return {
     send: async (start, options) => {
       for (let attempt = 1; ; attempt += 1) {
         options.signal?.throwIfAborted()
         const visited: URL[] = []
-        let retryAfter: unknown
         try {
-          const answer = await follow(start, options, { dispatcher, visited })
+          const answer = await follow(start, options, { once, visited })
           if (!isPassing(answer.statusCode) || attempt >= maxAttempts) return answer
-          retryAfter = answer.headers['retry-after']
           await answer.body.dump()
+          // The gate of its host makes us wait.
+          if (patienceOf(answer.headers['retry-after'], Date.now()) !== undefined) continue
         } catch (error) {
           options.signal?.throwIfAborted()
           if (error instanceof ProviderError) throw error
@@ -49,28 +94,29 @@ export function openClient(name: string, setting: RegistrySetting, network: Netw
           if (lasting) throw lasting
           if (attempt >= maxAttempts) throw unreachable(name, host, error)
         }
-        await pause(delayAfter(attempt, retryAfter, Date.now()), options.signal)
+        await pause(delayAfter(attempt), options.signal)
       }
     },
   }
 }
 
 interface Trip {
-  readonly dispatcher: Dispatcher
+  readonly once: (url: URL, options: Request) => Promise<Answer>
   /** Where it went; when it fails, the last one is to blame. */
   readonly visited: URL[]
 }
 
 /** Redirects by hand: no credentials to another origin, and never from https to http (C-oci, H7). */
-async function follow(start: URL, options: Request, trip: Trip): Promise<Answer> {
+async function follow(start: URL, options: Request, { once, visited }: Trip): Promise<Answer> {
   let url = start
   for (let hop = 0; hop <= maxRedirects; hop += 1) {
     options.guard?.(url)
-    trip.visited.push(url)
+    visited.push(url)
     const authorization = url.origin === start.origin ? options.authorization : undefined
-    const answer = await ask(url, { ...options, authorization }, trip.dispatcher)
+    const answer = await once(url, { ...options, authorization })
     const location = answer.headers['location']
-    if (![301, 302, 303, 307, 308].includes(answer.statusCode) || typeof location !== 'string') return answer
+    const isRedirect = [301, 302, 303, 307, 308].includes(answer.statusCode) && options.method !== 'POST'
+    if (!isRedirect || typeof location !== 'string') return answer
     await answer.body.dump()
     if (!URL.canParse(location, url.href)) throw redirected(start, 'to what is no URL')
     const next = new URL(location, url)
@@ -79,21 +125,6 @@ async function follow(start: URL, options: Request, trip: Trip): Promise<Answer>
     url = next
   }
   throw redirected(start, `more than ${maxRedirects} times`)
-}
-
-function ask(url: URL, options: Request, dispatcher: Dispatcher): Promise<Answer> {
-  return request(url, {
-    dispatcher,
-    method: options.method ?? 'GET',
-    headers: {
-      accept: options.accept ?? '*/*',
-      // Content coding would undo a layer's own gzip, and its digest with it.
-      'accept-encoding': 'identity',
-      'user-agent': 'pulumi-postgres-oci',
-      ...(options.authorization ? { authorization: options.authorization } : {}),
-    },
-    ...(options.signal ? { signal: options.signal } : {}),
-  })
 }
 
 function redirected(start: URL, how: string): ProviderError {

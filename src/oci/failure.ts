@@ -1,37 +1,8 @@
-import { z } from 'zod'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
 
-/** What a registry says of an error (distribution-spec, "Error Codes"); it may also say nothing, or anything. */
-const errorsSchema = z.object({
-  errors: z.array(z.object({ code: z.string().optional(), message: z.string().optional() })).min(1),
-})
-
-/** `MANIFEST_UNKNOWN: manifest unknown`, or nothing. */
-export function reasonIn(body: Uint8Array): string {
-  try {
-    const first = errorsSchema.parse(JSON.parse(new TextDecoder().decode(body))).errors[0]
-    return printable([first?.code, first?.message].filter(Boolean).join(': '))
-  } catch {
-    return ''
-  }
-}
-
-/** An answer that is no success: `what` is the tag or digest that was asked for. */
-export function refused(name: string, what: string, answer: { status: number; reason: string }): ProviderError {
-  const said = `the registry answered ${answer.status}${answer.reason ? ` (${answer.reason})` : ''}`
-  if (answer.status === 404)
-    return new ProviderError('NOT_FOUND', `Cannot find ${quote(what)} in ${name}: ${said}; check the name and the tag`)
-  if (answer.status === 401 || answer.status === 403)
-    return new ProviderError(
-      'LOGIN_REFUSED',
-      `Cannot read ${quote(what)} from ${name}: ${said}; check the name, or make the repository public`,
-    )
-  const advice = answer.status === 429 ? 'it allows no more requests now, run it again later' : 'run it again later'
-  return new ProviderError('REGISTRY_FAILED', `Cannot read ${quote(what)} from ${name}: ${said}; ${advice}`)
-}
-
 const untrusted = /^(?:CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|ERR_TLS_CERT)/
+const wantsCertificate = /CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE/
 const noTls = /^(?:EPROTO|ERR_SSL_)/
 
 /** A failure that no further attempt can change, because it lies in the settings; else nothing. */
@@ -42,6 +13,11 @@ export function misconfigured(name: string, host: string, error: unknown): Provi
     return new ProviderError(
       'REGISTRY_FAILED',
       `Cannot trust ${name}: the certificate of ${host} is not accepted (${printable(messageOf(error))}); set caFile ${setting} to the certificate of its authority`,
+    )
+  if (wantsCertificate.test(code))
+    return new ProviderError(
+      'LOGIN_REFUSED',
+      `Cannot reach ${name}: ${host} wants a certificate of ours; set certFile and keyFile ${setting} to one that it knows`,
     )
   if (noTls.test(code))
     return new ProviderError(
@@ -65,6 +41,8 @@ function explain(error: unknown): string {
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'is not known to the name service'
   if (code === 'ECONNREFUSED') return 'refuses connections'
   if (/^UND_ERR_(?:HEADERS|BODY|CONNECT)_TIMEOUT$/.test(code)) return 'does not answer in time'
+  const [, byProxy] = /^Proxy response \((\d+)\)/.exec(messageOf(error)) ?? []
+  if (byProxy !== undefined) return `cannot be reached through the proxy, which answers ${byProxy}`
   return `broke off (${printable(messageOf(error))})`
 }
 

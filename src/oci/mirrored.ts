@@ -66,7 +66,7 @@ function openAll(reference: RegistryReference, environment: Environment): Opened
 }
 
 function openPlace({ reference, insecure }: Place, environment: Environment, name: string): Source {
-  const { settings = {}, network } = environment
+  const { settings = {}, ...rest } = environment
   const setting = { insecure, ...settings[reference.registry] }
-  return registrySource(reference, { setting, network, name, credential: findCredential(reference, environment) })
+  return registrySource(reference, { ...rest, setting, name, credential: findCredential(reference, environment) })
 }

@@ -14,7 +14,7 @@ export const defaultStall = 30_000
 export const maxAttempts = 4
 
 /** A minute is what c/image allows a registry to ask for. */
-const maxWait = 60_000
+const maxPatience = 60_000
 
 export async function wait(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   try {
@@ -24,19 +24,19 @@ export async function wait(milliseconds: number, signal: AbortSignal | undefined
   }
 }
 
-/** What can be another answer a moment later; other 4xx stay what they are (C-oci, H10). */
+/** What can be another answer a moment later; other 4xx stay what they are, and so does "not implemented". */
 export function isPassing(status: number): boolean {
-  return status === 408 || status === 429 || status >= 500
+  return status === 408 || status === 429 || (status >= 500 && status !== 501 && status !== 505)
 }
 
-/** How long to wait after the attempt: what the server says, else half a second, doubled each time. */
-export function delayAfter(attempt: number, retryAfter: unknown, now: number): number {
-  return parseRetryAfter(retryAfter, now) ?? 250 * 2 ** attempt
+/** How long to wait after an attempt: half a second, doubled each time, and spread so that not all come at once. */
+export function delayAfter(attempt: number): number {
+  return Math.round(250 * 2 ** attempt * (0.75 + Math.random() / 2))
 }
 
-/** RFC 9110, 10.2.3: seconds or a date. What is past or no number is as if it were not there. */
-function parseRetryAfter(value: unknown, now: number): number | undefined {
-  if (typeof value !== 'string') return undefined
-  const milliseconds = /^\d{1,9}$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now
-  return milliseconds >= 0 ? Math.min(milliseconds, maxWait) : undefined
+/** How long a server asks us to wait (RFC 9110, 10.2.3: seconds or a date). What is past or no number is nothing. */
+export function patienceOf(retryAfter: unknown, now: number): number | undefined {
+  if (typeof retryAfter !== 'string') return undefined
+  const milliseconds = /^\d{1,9}$/.test(retryAfter) ? Number(retryAfter) * 1000 : Date.parse(retryAfter) - now
+  return milliseconds >= 0 ? Math.min(milliseconds, maxPatience) : undefined
 }

@@ -12,7 +12,7 @@ const refName = 'org.opencontainers.image.ref.name'
 export const listTag = (digest: Digest) => `sha256-${hexOf(digest)}`
 
 /** Where cosign puts signatures, attestations and SBOMs; those manifests have no subject. */
-const cosignTags = (digest: Digest) => ['sig', 'att', 'sbom'].map((kind) => `${listTag(digest)}.${kind}`)
+export const cosignTags = (digest: Digest) => ['sig', 'att', 'sbom'].map((kind) => `${listTag(digest)}.${kind}`)
 
 const entrySchema = z.object({
   mediaType: z.string().max(255),

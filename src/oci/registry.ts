@@ -1,119 +1,63 @@
-import { digestOf, isDigest } from '../model/digest.ts'
+import { type Digest, digestOf, isDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
+import { quote } from '../model/quote.ts'
 import type { RegistryReference } from '../model/reference.ts'
 import { blobStream } from './blob.ts'
 import { readBody } from './body.ts'
-import { parseChallenges } from './challenge.ts'
-import { type Answer, openClient } from './client.ts'
-import type { FindCredential } from './credential.ts'
-import { reasonIn, refused } from './failure.ts'
-import type { Network } from './network.ts'
-import { listTag, manifestsIn, maxReferrers, referrerOf } from './referrers.ts'
-import { acceptedManifests } from './schema.ts'
-import type { RegistrySetting } from './settings.ts'
+import type { Answer } from './client.ts'
+import { discoverReferrers } from './discover.ts'
+import { openRepository, type Repository, type RepositoryOptions } from './repository.ts'
+import { acceptedManifests, mediaTypeIn, typeOf } from './schema.ts'
 import { maxDocument, type Source } from './source.ts'
-import { anonymousToken } from './token.ts'
 
-const maxErrorBody = 64 * 1024
-
-interface Asking {
-  readonly method?: 'GET' | 'HEAD'
-  readonly signal?: AbortSignal | undefined
-}
-
-interface RegistryOptions {
-  readonly setting?: RegistrySetting | undefined
-  readonly network?: Network | undefined
-  /** Asked when the registry wants a login. @default anonymous */
-  readonly credential?: FindCredential
-  /** For messages. @default `ghcr.io/acme/pgvector` */
-  readonly name?: string
-}
+const headers = { accept: acceptedManifests }
 
 /** A registry that speaks the OCI distribution protocol. */
-export function registrySource(reference: RegistryReference, options: RegistryOptions): Source {
-  const { setting = {}, network = {}, credential } = options
-  const { registry, repository } = reference
-  const { name = `${registry}/${repository}` } = options
-  // Docker Hub's name is not its host's.
-  const host = registry === 'docker.io' ? 'registry-1.docker.io' : registry
-  const origin = new URL(`${setting.insecure ? 'http' : 'https'}://${host}`)
-  const client = openClient(name, setting, network)
-  let authorization: Promise<string | undefined> = Promise.resolve(undefined)
-
-  const logIn = async (challenge: string | string[] | undefined, signal: AbortSignal | undefined) => {
-    const token = await anonymousToken(challenge, { client, registry: origin, repository, name, signal })
-    if (token !== undefined) return `Bearer ${token}`
-    if (!parseChallenges(challenge).some(({ scheme }) => scheme === 'basic')) return undefined
-    const login = await credential?.({ signal })
-    if (login === undefined || 'identityToken' in login) return undefined
-    return `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}`
-  }
-
-  /** The last answer, whatever its status, after one login if the registry asks for it. */
-  const ask = async (path: string, asking: Asking): Promise<Answer> => {
-    const used = authorization
-    const send = async () =>
-      client.send(new URL(`/v2/${repository}/${path}`, origin), {
-        ...asking,
-        accept: path.startsWith('manifests/') ? acceptedManifests : '*/*',
-        authorization: await authorization,
-      })
-    const first = await send()
-    if (first.statusCode !== 401) return first
-    const challenge = first.headers['www-authenticate']
-    await first.body.dump()
-    // Whoever asks while a login is under way waits for it, and so does who had the one that ran out.
-    if (authorization === used) {
-      authorization = logIn(challenge, asking.signal)
-      authorization.catch(() => {
-        authorization = Promise.resolve(undefined)
-      })
-    }
-    return send()
-  }
-
-  const get = async (path: string, signal: AbortSignal | undefined): Promise<Answer> => {
-    const answer = await ask(path, { signal })
-    if (answer.statusCode === 200) return answer
-    const body = await readBody(answer.body, maxErrorBody, name).catch(() => new Uint8Array())
-    const what = path.slice(path.indexOf('/') + 1)
-    throw refused(name, what, { status: answer.statusCode, reason: reasonIn(body) })
-  }
-
+export function registrySource(reference: RegistryReference, options: RepositoryOptions): Source {
+  const repository = openRepository(reference, options)
+  const { name } = repository
   return {
     name,
     resolve: async (tag = 'latest', { signal } = {}) => {
-      const head = await ask(`manifests/${tag}`, { method: 'HEAD', signal })
+      const head = await repository.ask(`manifests/${tag}`, { method: 'HEAD', headers, signal })
       await head.body.dump()
-      const announced = head.headers['docker-content-digest']
-      if (head.statusCode === 200 && typeof announced === 'string' && isDigest(announced)) return { digest: announced }
+      const announced = announcedBy(head)
+      if (head.statusCode === 200 && announced !== undefined) return { digest: announced }
       // Not all registries answer HEAD, or say the digest there (distribution-spec: the header is optional).
-      const answer = await get(`manifests/${tag}`, signal)
-      const digest = digestOf(await readBody(answer.body, maxDocument, name))
-      const stated = answer.headers['docker-content-digest']
-      if (typeof stated === 'string' && isDigest(stated) && stated !== digest)
-        throw new ProviderError(
-          'DIGEST_MISMATCH',
-          `Cannot use "${tag}" of ${name}: the registry says it is ${stated}, and sends ${digest}; run it again, or ask who runs it`,
-        )
-      return { digest }
+      return { digest: await resolveByGet(repository, tag, signal) }
     },
-    manifest: async (digest, { signal } = {}) =>
-      readBody((await get(`manifests/${digest}`, signal)).body, maxDocument, name),
+    manifest: async (digest, { signal } = {}) => {
+      const answer = await repository.get(`manifests/${digest}`, { headers, signal })
+      return readBody(answer.body, maxDocument, name)
+    },
     blob: async (descriptor, { signal } = {}) =>
-      blobStream(descriptor, () => get(`blobs/${descriptor.digest}`, signal), { ...network, name, host, signal }),
-    referrers: async (digest, { signal } = {}) => {
-      for (const path of [`referrers/${digest}`, `manifests/${listTag(digest)}`]) {
-        const answer = await ask(path, { signal })
-        if (answer.statusCode !== 200) {
-          await answer.body.dump()
-          continue
-        }
-        const entries = manifestsIn(await readBody(answer.body, maxDocument, name))
-        return entries.slice(0, maxReferrers).map(referrerOf)
-      }
-      return []
-    },
+      blobStream(descriptor, { repository, network: options.network, signal }),
+    referrers: (digest, { signal } = {}) => discoverReferrers(repository, digest, { signal }),
   }
+}
+
+async function resolveByGet(repository: Repository, tag: string, signal: AbortSignal | undefined): Promise<Digest> {
+  const { name } = repository
+  const answer = await repository.get(`manifests/${tag}`, { headers, signal })
+  const bytes = await readBody(answer.body, maxDocument, name)
+  const digest = digestOf(bytes)
+  const announced = announcedBy(answer)
+  if (announced !== undefined && announced !== digest)
+    throw new ProviderError(
+      'DIGEST_MISMATCH',
+      `Cannot use ${quote(tag)} of ${name}: the registry says it is ${announced}, and sends ${digest}; run it again, or ask who runs it`,
+    )
+  // Two readers could take it for two things (image-spec, media-types.md, "Conflicts"). By digest, the bytes decide.
+  const [stated, inside] = [typeOf(answer.headers['content-type']), mediaTypeIn(bytes)]
+  if (stated !== undefined && inside !== undefined && stated !== inside)
+    throw new ProviderError(
+      'BAD_IMAGE',
+      `Cannot use ${quote(tag)} of ${name}: the registry says it is of type ${quote(stated)}, and itself it says ${quote(inside)}; push it again`,
+    )
+  return digest
+}
+
+function announcedBy({ headers }: Answer): Digest | undefined {
+  const announced = headers['docker-content-digest']
+  return typeof announced === 'string' && isDigest(announced) ? announced : undefined
 }

@@ -76,6 +76,20 @@ export function isManifestType(mediaType: string): boolean {
   return manifestTypes.includes(mediaType)
 }
 
+/** The media type of a header, without its parameters. */
+export function typeOf(contentType: string | string[] | undefined): string | undefined {
+  return typeof contentType === 'string' ? contentType.split(';')[0]?.trim().toLowerCase() : undefined
+}
+
+/** What a document says that it is, if it does and can be read. */
+export function mediaTypeIn(bytes: Uint8Array): string | undefined {
+  try {
+    return kindSchema.parse(JSON.parse(new TextDecoder().decode(bytes))).mediaType ?? undefined
+  } catch {
+    return undefined
+  }
+}
+
 const kindSchema = z.object({
   schemaVersion: z.unknown().optional(),
   mediaType: z.string().nullish(),

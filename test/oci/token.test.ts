@@ -7,7 +7,8 @@ import { parseReference } from '../../src/model/reference.ts'
 import { parseChallenges } from '../../src/oci/challenge.ts'
 import type { Answer, Client } from '../../src/oci/client.ts'
 import { openSource } from '../../src/oci/open.ts'
-import { anonymousToken } from '../../src/oci/token.ts'
+import { parseRealm } from '../../src/oci/realm.ts'
+import { tokenFor } from '../../src/oci/token.ts'
 
 test.each<[string | string[] | undefined, object[]]>([
   [undefined, []],
@@ -43,18 +44,24 @@ function clientOf(answers: Readonly<Record<string, { status?: number; body?: str
       guard?.(url)
       asked.push(url.href)
       const { status = 200, body = '' } = answers[url.origin + url.pathname] ?? {}
-      return { statusCode: status, headers: {}, body: [Buffer.from(body)] } as unknown as Answer
+      return { statusCode: status, headers: {}, url, body: [Buffer.from(body)] } as unknown as Answer
     },
   }
 }
 
-const ask = (realm: string, client: Client, registry = 'https://reg.example.com') =>
-  anonymousToken(`Bearer realm="${realm}",service="s&t"`, {
-    client,
+/** Each test has a service of its own, because tokens are shared by all of a process. */
+let asking = 0
+const ask = async (realm: string, client: Client, registry = 'https://reg.example.com') => {
+  asking += 1
+  const grant = {
+    realm: parseRealm(realm, 'reg.example.com/team/image'),
+    service: `s&t${asking}`,
+    scopes: ['repository:team/image:pull'],
+    credential: undefined,
     registry: new URL(registry),
-    repository: 'team/image',
-    name: 'reg.example.com/team/image',
-  })
+  }
+  return (await tokenFor(grant, { client, name: 'reg.example.com/team/image' })).text
+}
 
 test('a token is asked for with service and scope, and taken by either name', async () => {
   for (const body of ['{"token":"t1"}', '{"access_token":"t1"}', '{"token":"","access_token":"t1"}']) {
@@ -62,7 +69,9 @@ test('a token is asked for with service and scope, and taken by either name', as
     expect(
       await ask('https://auth.example.com/token', clientOf({ 'https://auth.example.com/token': { body } }, asked)),
     ).toBe('t1')
-    expect(asked).toEqual(['https://auth.example.com/token?service=s%26t&scope=repository%3Ateam%2Fimage%3Apull'])
+    expect(asked).toEqual([
+      `https://auth.example.com/token?service=s%26t${asking}&scope=repository%3Ateam%2Fimage%3Apull`,
+    ])
   }
 })
 
@@ -140,7 +149,7 @@ test('a registry that refuses its own token is asked no more, and the error says
   const basic = `127.0.0.1:${(server.address() as AddressInfo).port}`
   const other = openSource(parseReference(`${basic}/team/image`), { settings: { [basic]: { insecure: true } } })
   await expect(other.resolve('a')).rejects.toThrow(
-    `Cannot read "a" from ${basic}/team/image: the registry answered 401; check the name, or make the repository public`,
+    `Cannot read "a" from ${basic}/team/image: the registry answered 401, and no login for it was found; check the name, or log in to ${basic} as with docker login`,
   )
   server.close().closeAllConnections()
   valid = ''
