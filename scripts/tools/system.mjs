@@ -12,6 +12,7 @@ const packages = {
   mksh: 'mksh',
   mmdebstrap: 'mmdebstrap',
   openssl: 'openssl',
+  readelf: 'binutils',
   rsync: 'rsync',
   shellcheck: 'shellcheck',
   skopeo: 'skopeo',

@@ -2,17 +2,16 @@ import { z } from 'zod'
 import type { Digest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
 import { type Entry, nameOf } from '../model/tree.ts'
-import { parseControl } from '../postgres/control.ts'
 import { extensionName, placeExtension } from '../postgres/extension.ts'
 import { readMagic } from '../postgres/magic.ts'
 import { type FlatImage, type ImageRequest, readFlatImage } from './image.ts'
 import { type LoadedMember, placeMember } from './member.ts'
+import { byName, type Provides, provided, providesSchema } from './provides.ts'
 
 const factsSchema = z.object({
   /** The Postgres that its modules are built for; absent when it has none. */
   major: z.number().optional(),
-  /** What `CREATE EXTENSION` can create. */
-  provides: z.record(z.string(), z.object({ version: z.string(), requires: z.array(z.string()) })),
+  provides: providesSchema,
 })
 
 export type ExtensionFacts = z.infer<typeof factsSchema>
@@ -38,14 +37,13 @@ async function factsOf(flat: FlatImage, placed: ReadonlyMap<string, Entry>): Pro
     if (!matters || entry.kind !== 'file') continue
     wanted.set(entry.digest, [...(wanted.get(entry.digest) ?? []), path])
   }
-  const provides: [string, { version: string; requires: string[] }][] = []
+  const provides: [string, Provides[string]][] = []
   const majors = new Map<number, string>()
   for await (const { digest, bytes } of flat.read(new Set(wanted.keys()))) {
     for (const path of wanted.get(digest) as string[]) {
       const name = extensionName(path)
       if (name !== undefined) {
-        const control = parseControl(bytes.toString('utf8'))
-        provides.push([name, { version: control.defaultVersion ?? '', requires: [...control.requires] }])
+        provides.push([name, provided(bytes)])
       } else {
         const magic = readMagic(bytes)
         if (magic) majors.set(magic.major, path)
@@ -59,6 +57,5 @@ async function factsOf(flat: FlatImage, placed: ReadonlyMap<string, Entry>): Pro
       `Cannot use ${flat.pinned}: ${majors.get(major)} is built for Postgres ${major}, ${majors.get(other)} for ${other}; choose an image built for one`,
     )
   }
-  provides.sort(([a], [b]) => (a < b ? -1 : 1))
-  return { ...(major === undefined ? {} : { major }), provides: Object.fromEntries(provides) }
+  return { ...(major === undefined ? {} : { major }), provides: byName(provides) }
 }

@@ -85,8 +85,8 @@ export function formatManifest(tree: Tree): string {
     .join('')
 }
 
-// As sort(1) and comm(1) of the hosts order lines: by bytes. UTF-16 order is another one above U+FFFF.
-function byBytes(a: string, b: string): number {
+/** As sort(1) and comm(1) of the hosts order lines: by bytes. UTF-16 order is another one above U+FFFF. */
+export function byBytes(a: string, b: string): number {
   return plain.test(a) && plain.test(b) ? (a < b ? -1 : a > b ? 1 : 0) : Buffer.compare(Buffer.from(a), Buffer.from(b))
 }
 

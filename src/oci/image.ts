@@ -1,15 +1,14 @@
-import { type Digest, isDigest } from '../model/digest.ts'
+import type { Digest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
 import { formatPlatform, type Platform, runsOn } from '../model/platform.ts'
 import { quote } from '../model/quote.ts'
 import type { Cache } from './cache.ts'
-import { imagesOf, selectEntry, wrongPlatform } from './platform.ts'
-import { type Index, isIndexType, type Manifest, parseConfig, parseIndexOrManifest } from './schema.ts'
+import { findManifest } from './manifest.ts'
+import { platformOf, wrongPlatform } from './platform.ts'
+import { parseConfig } from './schema.ts'
 import { type Descriptor, maxDocument, type Source } from './source.ts'
 
 const maxImage = 8 * 1024 ** 3
-const maxIndexDepth = 3
-const maxIndexes = 16
 const layerType =
   /^application\/vnd\.(?:oci\.image\.layer\.(?:nondistributable\.)?v1\.tar(?:\+gzip|\+zstd)?|docker\.image\.rootfs\.(?:diff|foreign\.diff)\.tar(?:\.gzip|\.zstd)?)$/
 
@@ -21,7 +20,11 @@ interface Layer extends Descriptor {
 export interface Image {
   readonly manifest: Digest
   readonly platform: string
+  /** For which there are images at that reference. */
+  readonly platforms: readonly string[]
   readonly labels: Readonly<Record<string, string>>
+  /** The manifest's. */
+  readonly annotations: Readonly<Record<string, string>>
   readonly layers: readonly Layer[]
 }
 
@@ -37,7 +40,7 @@ export interface ImageOptions {
  */
 export async function readImage(source: Source, root: Digest, options: ImageOptions): Promise<Image> {
   const name = `${source.name}@${root}`
-  const { digest, manifest } = await manifestFor(source, root, options, name)
+  const { digest, manifest, platforms } = await findManifest(source, root, options)
   if (manifest.config.size > maxDocument)
     throw new ProviderError(
       'LIMIT_EXCEEDED',
@@ -46,11 +49,7 @@ export async function readImage(source: Source, root: Digest, options: ImageOpti
   const signal = options.signal ? { signal: options.signal } : {}
   const file = await options.cache.open(source, manifest.config, signal)
   const config = parseConfig(await file.readFile().finally(() => file.close()), name)
-  const platform: Platform = {
-    os: config.os,
-    architecture: config.architecture,
-    ...(config.variant ? { variant: config.variant } : {}),
-  }
+  const platform = platformOf(config)
   if (!runsOn(platform, options.platform)) throw wrongPlatform(name, options.platform, formatPlatform(platform))
   const ids = config.rootfs.diff_ids
   if (ids.length !== manifest.layers.length)
@@ -68,43 +67,12 @@ export async function readImage(source: Source, root: Digest, options: ImageOpti
       )
     return { ...layer, diffId: ids[index] as Digest }
   })
-  return { manifest: digest, platform: formatPlatform(platform), labels: config.config?.Labels ?? {}, layers }
-}
-
-/** An index may hold indexes; those without a platform are looked into. */
-async function manifestFor(source: Source, root: Digest, options: ImageOptions, name: string): Promise<Found> {
-  const signal = options.signal ? { signal: options.signal } : {}
-  const read = async (digest: Digest) =>
-    parseIndexOrManifest(await options.cache.manifest(source, digest, signal), name)
-  let documents = 0
-  const imagesIn = async (index: Index, depth: number): Promise<ReturnType<typeof imagesOf>> => {
-    const images: ReturnType<typeof imagesOf> = []
-    for (const entry of imagesOf(index)) {
-      if (!isIndexType(entry.mediaType) || entry.platform || !isDigest(entry.digest)) {
-        images.push(entry)
-        continue
-      }
-      documents += 1
-      if (depth >= maxIndexDepth || documents > maxIndexes) throw tooDeep(name)
-      const nested = await read(entry.digest)
-      images.push(...('index' in nested ? await imagesIn(nested.index, depth + 1) : [entry]))
-    }
-    return images
+  return {
+    manifest: digest,
+    platform: formatPlatform(platform),
+    platforms: platforms.length > 0 ? platforms : [formatPlatform(platform)],
+    labels: config.config?.Labels ?? {},
+    annotations: manifest.annotations ?? {},
+    layers,
   }
-  let digest = root
-  for (let depth = 1; depth <= maxIndexDepth; depth += 1) {
-    const parsed = await read(digest)
-    if ('manifest' in parsed) return { digest, manifest: parsed.manifest }
-    digest = selectEntry(await imagesIn(parsed.index, depth), options.platform, name)
-  }
-  throw tooDeep(name)
-}
-
-interface Found {
-  readonly digest: Digest
-  readonly manifest: Manifest
-}
-
-function tooDeep(name: string): ProviderError {
-  return new ProviderError('BAD_IMAGE', `Cannot use ${name}: its indexes hold too many indexes; push it again as one`)
 }

@@ -24,9 +24,7 @@ export function imagesOf(index: Index): IndexEntry[] {
  */
 export function selectEntry(images: readonly IndexEntry[], host: Platform, source: string): Digest {
   const known = images.flatMap(({ digest, platform }) => {
-    if (!platform) return []
-    const { os, architecture, variant } = platform
-    return [{ digest, platform: variant ? { os, architecture, variant } : { os, architecture } }]
+    return platform ? [{ digest, platform: platformOf(platform) }] : []
   })
   const fits = known.filter((image) => runsOn(image.platform, host))
   const best = preferred(fits) ?? (known.length === 0 && images.length === 1 ? images[0] : undefined)
@@ -38,6 +36,11 @@ export function selectEntry(images: readonly IndexEntry[], host: Platform, sourc
     )
   const there = printable(known.map((image) => formatPlatform(image.platform)).join(', '), 300)
   throw wrongPlatform(source, host, there || 'no platform at all')
+}
+
+/** Without a variant, unless there is one: documents may say null, or nothing. */
+export function platformOf({ os, architecture, variant }: NonNullable<IndexEntry['platform']>): Platform {
+  return variant ? { os, architecture, variant } : { os, architecture }
 }
 
 export function wrongPlatform(source: string, host: Platform, there: string): ProviderError {

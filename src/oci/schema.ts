@@ -41,6 +41,8 @@ const manifestSchema = z.object({
   schemaVersion: z.literal(2),
   config: descriptorSchema,
   layers: z.array(descriptorSchema).min(1, 'is empty').max(256),
+  // For people only, so what is no map of texts is passed over.
+  annotations: z.record(z.string(), z.string()).nullish().catch(undefined),
   manifests: z.undefined('is that of an index, and this is a manifest').optional(),
 })
 
@@ -56,14 +58,10 @@ export type Index = z.infer<typeof indexSchema>
 export type Manifest = z.infer<typeof manifestSchema>
 export type Config = z.infer<typeof configSchema>
 
-const indexTypes = [
-  'application/vnd.oci.image.index.v1+json',
-  'application/vnd.docker.distribution.manifest.list.v2+json',
-]
-const manifestTypes = [
-  'application/vnd.oci.image.manifest.v1+json',
-  'application/vnd.docker.distribution.manifest.v2+json',
-]
+const ociIndex = 'application/vnd.oci.image.index.v1+json'
+const ociManifest = 'application/vnd.oci.image.manifest.v1+json'
+const indexTypes = [ociIndex, 'application/vnd.docker.distribution.manifest.list.v2+json']
+const manifestTypes = [ociManifest, 'application/vnd.docker.distribution.manifest.v2+json']
 
 /** What we ask registries for. */
 export const acceptedManifests = [...indexTypes, ...manifestTypes].join(', ')
@@ -102,13 +100,17 @@ const kindSchema = z.object({
  *
  * @throws ProviderError BAD_IMAGE
  */
-export function parseIndexOrManifest(bytes: Uint8Array, source: string): { index: Index } | { manifest: Manifest } {
+export function parseIndexOrManifest(
+  bytes: Uint8Array,
+  source: string,
+): { readonly mediaType: string } & ({ readonly index: Index } | { readonly manifest: Manifest }) {
   const value = parseJson(bytes, source)
   const { schemaVersion, mediaType, manifests } = check(kindSchema, value, source)
   if (schemaVersion === 1) throw bad(source, 'it is a Docker schema 1 manifest; push it again with a current tool')
   const isIndex = mediaType ? isIndexType(mediaType) : manifests !== undefined
-  if (isIndex) return { index: check(indexSchema, value, source) }
-  if (!mediaType || isManifestType(mediaType)) return { manifest: check(manifestSchema, value, source) }
+  if (isIndex) return { mediaType: mediaType || ociIndex, index: check(indexSchema, value, source) }
+  if (!mediaType || isManifestType(mediaType))
+    return { mediaType: mediaType || ociManifest, manifest: check(manifestSchema, value, source) }
   throw bad(source, `it is of type ${quote(mediaType)}, which is no image; choose another reference`)
 }
 

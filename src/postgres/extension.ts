@@ -74,7 +74,8 @@ function strip(path: string, roots: readonly RegExp[]): string | undefined {
   return root && path.replace(root, '')
 }
 
-function follow(tree: Tree, start: string): Entry | undefined {
+/** The file that a path leads to, through links of its last part. */
+export function follow(tree: Tree, start: string): Entry | undefined {
   let path = start
   for (let hop = 0; hop < 40; hop += 1) {
     const entry = tree.get(path)

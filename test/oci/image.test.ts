@@ -98,7 +98,9 @@ test('labels and layers come with what proves them', async () => {
   expect(await read(made.manifest, blobsOf(made))).toEqual({
     manifest: made.manifest.digest,
     platform: 'linux/amd64',
+    platforms: ['linux/amd64'],
     labels: { a: 'b' },
+    annotations: {},
     layers: [{ ...descriptor(layer as Blob), diffId: layer?.digest }],
   })
 })
