@@ -52,7 +52,8 @@ const share = sharedWork<Token>()
 /** A token for a grant (distribution's token authentication): one that is known, unless it was refused, or a new one. */
 export async function tokenFor(grant: Grant, options: TokenOptions): Promise<{ text: string; isNew: boolean }> {
   const { credential, registry, ...rest } = grant
-  const key = digestOf(JSON.stringify([rest, registry.origin, credential ?? null]))
+  // Hashed, because a key must be no secret.
+  const key = digestOf(JSON.stringify([rest, registry.origin, { ...credential, source: undefined }]))
   const known = tokens.get(key)
   if (known && known.text !== options.refused && Date.now() < known.until) return { text: known.text, isNew: false }
   const fetched = await share(key, (signal) => fetchToken(grant, { ...options, signal }), options.signal)
