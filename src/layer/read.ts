@@ -8,8 +8,8 @@ import { Budget } from './budget.ts'
 import { type LayerEntry, type Special, toEntry, type UnreadEntry } from './entry.ts'
 
 export interface ReadLayerOptions {
-  /** Digest of the uncompressed stream, from the image's config. */
-  readonly diffId: Digest
+  /** Digest of the uncompressed stream, from the image's config; artifacts have none. */
+  readonly diffId?: Digest | undefined
   readonly special: Special
   /** Shared by the layers of an image; a fresh one by default. */
   readonly budget?: Budget
@@ -38,7 +38,7 @@ export async function readLayer(tar: Readable, options: ReadLayerOptions): Promi
     entries.push('size' in entry ? { ...entry, digest: await digestOfBody(member.body) } : entry)
   }
   const found = digestFromHex(whole.digest('hex'))
-  if (found === options.diffId) return entries
+  if (options.diffId === undefined || found === options.diffId) return entries
   throw new ProviderError(
     'DIGEST_MISMATCH',
     `Cannot use ${name}: unpacked it has the digest ${found}, its config says ${options.diffId}; the image is damaged or forged, push it again`,

@@ -14,6 +14,8 @@ interface Found {
   readonly manifest: Manifest
   /** Of all images in the index; none when there is no index. */
   readonly platforms: readonly string[]
+  /** What the index says that it is for. */
+  readonly listed: Platform | undefined
 }
 
 /** Follows an index to the platform's manifest. An index may hold indexes; those without a platform are looked into. */
@@ -43,13 +45,16 @@ export async function findManifest(
   }
   const platforms = new Set<string>()
   let digest = root
+  let listed: Platform | undefined
   for (let depth = 1; depth <= maxIndexDepth; depth += 1) {
     const parsed = await read(digest)
-    if ('manifest' in parsed) return { digest, manifest: parsed.manifest, platforms: [...platforms] }
+    if ('manifest' in parsed) return { digest, manifest: parsed.manifest, platforms: [...platforms], listed }
     const images = await imagesIn(parsed.index, depth)
     if (depth === 1)
       for (const { platform } of images) if (platform) platforms.add(formatPlatform(platformOf(platform)))
     digest = selectEntry(images, options.platform, name)
+    const { platform } = images.find((one) => one.digest === digest && one.platform) ?? {}
+    listed = platform ? platformOf(platform) : undefined
   }
   throw tooDeep(name)
 }

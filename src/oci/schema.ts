@@ -39,6 +39,7 @@ const indexSchema = z.object({
 
 const manifestSchema = z.object({
   schemaVersion: z.literal(2),
+  artifactType: z.string().max(255).nullish(),
   config: descriptorSchema,
   layers: z.array(descriptorSchema).min(1, 'is empty').max(256),
   // For people only, so what is no map of texts is passed over.
@@ -54,6 +55,9 @@ const configSchema = z.object({
   config: z.object({ Labels: z.record(z.string(), z.string()).nullish() }).nullish(),
 })
 
+/** `oras push --artifact-platform` writes a config that has a platform and nothing else. */
+const artifactConfigSchema = configSchema.extend({ rootfs: configSchema.shape.rootfs.nullish() })
+
 export type Index = z.infer<typeof indexSchema>
 export type Manifest = z.infer<typeof manifestSchema>
 export type Config = z.infer<typeof configSchema>
@@ -62,6 +66,13 @@ const ociIndex = 'application/vnd.oci.image.index.v1+json'
 const ociManifest = 'application/vnd.oci.image.manifest.v1+json'
 const indexTypes = [ociIndex, 'application/vnd.docker.distribution.manifest.list.v2+json']
 const manifestTypes = [ociManifest, 'application/vnd.docker.distribution.manifest.v2+json']
+
+const configTypes = ['application/vnd.oci.image.config.v1+json', 'application/vnd.docker.container.image.v1+json']
+
+/** A config of another type must not be parsed: its manifest is an artifact's (image-spec, manifest.md). */
+export function isConfigType(mediaType: string): boolean {
+  return configTypes.includes(mediaType)
+}
 
 /** What we ask registries for. */
 export const acceptedManifests = [...indexTypes, ...manifestTypes].join(', ')
@@ -112,6 +123,11 @@ export function parseIndexOrManifest(
   if (!mediaType || isManifestType(mediaType))
     return { mediaType: mediaType || ociManifest, manifest: check(manifestSchema, value, source) }
   throw bad(source, `it is of type ${quote(mediaType)}, which is no image; choose another reference`)
+}
+
+/** @throws ProviderError BAD_IMAGE */
+export function parseArtifactConfig(bytes: Uint8Array, source: string): z.infer<typeof artifactConfigSchema> {
+  return check(artifactConfigSchema, parseJson(bytes, source), source)
 }
 
 /** @throws ProviderError BAD_IMAGE */

@@ -44,7 +44,7 @@ export const sampleTree = (mark: string) =>
 
 /** The sample for two platforms, gzipped, and the index of both. */
 export const amd64 = image(sampleLayers('amd64').map((layer) => gzipSync(layer)))
-const arm64 = image(
+export const arm64 = image(
   sampleLayers('arm64').map((layer) => gzipSync(layer)),
   { architecture: 'arm64' },
 )
