@@ -1,14 +1,15 @@
-import { readFileSync } from 'node:fs'
+import { X509Certificate } from 'node:crypto'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import { type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici'
 import { digestOf } from '../model/digest.ts'
-import { messageOf, ProviderError } from '../model/error.ts'
-import { printable, quote } from '../model/quote.ts'
+import { messageOf } from '../model/error.ts'
+import { printable } from '../model/quote.ts'
+import type { Certificates } from './certificates.ts'
+import { badFile, readConfigFile } from './config-file.ts'
 import { proxiesOf } from './proxy.ts'
-import type { RegistrySetting } from './settings.ts'
 
 export interface AgentOptions {
-  readonly setting: Pick<RegistrySetting, 'caFile' | 'certFile' | 'keyFile'>
+  readonly certificates: Certificates
   /** Milliseconds without a byte. */
   readonly stall: number
   readonly env: NodeJS.ProcessEnv
@@ -23,18 +24,19 @@ const h2Options = { settings: { initialWindowSize: 4 * 1024 ** 2 }, connectionWi
 const agents = new Map<string, Dispatcher>()
 
 /** Connections are shared by all that have the same settings, and by no others. */
-export function agentFor({ setting, stall, env }: AgentOptions): Dispatcher {
+export function agentFor({ certificates, stall, env }: AgentOptions): Dispatcher {
+  const { caFiles, certFile, keyFile } = certificates
   const pem = {
-    ca: readPem('caFile', setting.caFile),
-    cert: readPem('certFile', setting.certFile),
-    key: readPem('keyFile', setting.keyFile),
+    ca: caFiles?.map(readAuthorities),
+    cert: certFile === undefined ? undefined : readPem(certFile),
+    key: keyFile === undefined ? undefined : readPem(keyFile),
   }
   const proxies = proxiesOf(env)
   // By content, because files are renewed; hashed, because a key is a secret.
   const key = digestOf(JSON.stringify([pem, stall, proxies]))
   const found = agents.get(key)
   if (found) return found
-  const tls = { timeout: stall, ...contextOf(pem) }
+  const tls = { timeout: stall, ...contextOf(pem, certFile) }
   const timeouts = { headersTimeout: stall, bodyTimeout: stall }
   const agent = new EnvHttpProxyAgent({
     ...proxies,
@@ -51,37 +53,46 @@ export function agentFor({ setting, stall, env }: AgentOptions): Dispatcher {
 }
 
 interface Pem {
-  readonly ca?: string | undefined
+  readonly ca?: readonly string[] | undefined
   readonly cert?: string | undefined
   readonly key?: string | undefined
 }
 
-/** The system's authorities stay trusted: what a registry redirects to may have a public certificate. */
-function contextOf({ ca, cert, key }: Pem): { secureContext?: SecureContext } {
+/**
+ * The system's authorities stay trusted: what a registry redirects to may have a public certificate.
+ *
+ * @param path of our certificate; for messages
+ */
+function contextOf({ ca, cert, key }: Pem, path = ''): { secureContext?: SecureContext } {
   if (ca === undefined && cert === undefined) return {}
   try {
     return {
       secureContext: createSecureContext({
-        ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }),
+        ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ...ca] }),
         ...(cert === undefined ? {} : { cert, key }),
       }),
     }
   } catch (error) {
-    throw new ProviderError(
-      'BAD_INPUT',
-      `Cannot use the certFile and keyFile of postgres-oci:registries: ${printable(messageOf(error))}; they must be one certificate and its key, unencrypted PEM`,
+    throw badFile(
+      path,
+      `it and its key are not one certificate and its key, in unencrypted PEM (${printable(messageOf(error))})`,
     )
   }
 }
 
-function readPem(what: string, path: string | undefined): string | undefined {
-  if (path === undefined) return undefined
+function readPem(path: string): string {
+  const text = readConfigFile(path)
+  if (text === undefined) throw badFile(path, 'there is no such file, and registries are to be reached with it')
+  return text
+}
+
+/** What is no certificate would be passed over in silence, and the registry blamed for its own. */
+function readAuthorities(path: string): string {
+  const text = readPem(path)
   try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    throw new ProviderError(
-      'BAD_INPUT',
-      `Cannot read the ${what} ${quote(path)} of postgres-oci:registries: ${printable(messageOf(error))}; correct the path`,
-    )
+    new X509Certificate(text)
+  } catch {
+    throw badFile(path, 'it is no certificate in PEM')
   }
+  return text
 }

@@ -2,11 +2,11 @@ import { type Dispatcher, request } from 'undici'
 import { ProviderError } from '../model/error.ts'
 import { quote } from '../model/quote.ts'
 import { agentFor } from './agent.ts'
+import type { Certificates } from './certificates.ts'
 import type { Log } from './environment.ts'
 import { misconfigured, unreachable } from './failure.ts'
 import { gateOf } from './gate.ts'
 import { defaultStall, delayAfter, isPassing, maxAttempts, type Network, patienceOf, wait } from './network.ts'
-import type { RegistrySetting } from './settings.ts'
 
 interface Request {
   readonly method?: 'GET' | 'HEAD' | 'POST'
@@ -35,7 +35,7 @@ interface ClientOptions {
   /** For messages: the registry and repository. */
   readonly name: string
   readonly registry: URL
-  readonly setting: RegistrySetting
+  readonly certificates?: Certificates | undefined
   readonly env?: NodeJS.ProcessEnv | undefined
   readonly log?: Log | undefined
   readonly network?: Network | undefined
@@ -45,13 +45,13 @@ const maxRedirects = 10
 /** Shorter waits are nobody's concern. */
 const longWait = 5_000
 
-export function openClient({ name, registry, setting, log, ...options }: ClientOptions): Client {
+export function openClient({ name, registry, certificates = {}, log, ...options }: ClientOptions): Client {
   const { network = {}, env = process.env } = options
   const stall = network.stall ?? defaultStall
   const pause = network.wait ?? wait
-  const own = agentFor({ setting, stall, env })
+  const own = agentFor({ certificates, stall, env })
   // Who we are is told to the registry only; its authority may have signed others' certificates as well.
-  const others = agentFor({ setting: { caFile: setting.caFile }, stall, env })
+  const others = agentFor({ certificates: { caFiles: certificates.caFiles }, stall, env })
 
   const once = async (url: URL, { method = 'GET', headers, body, authorization, signal }: Request): Promise<Answer> => {
     await gateOf(url.host).pass({ wait: pause, signal })

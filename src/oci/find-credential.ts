@@ -15,12 +15,13 @@ export function findCredential(place: RegistryReference, environment: Environmen
   const { settings = {}, env = process.env } = environment
   return async ({ signal }) => {
     const { username, password, identityToken } = settings[place.registry] ?? {}
-    if (identityToken !== undefined) return { identityToken }
-    if (username !== undefined && password !== undefined) return { username, password }
+    const source = 'postgres-oci:registries'
+    if (identityToken !== undefined) return { identityToken, source }
+    if (username !== undefined && password !== undefined) return { username, password, source }
     for (const { path, legacy = false } of authFiles(environment)) {
       const file = readAuthFile(path, { legacy })
       const found = file && (await lookUp(file, place, { env, signal }))
-      if (found) return found
+      if (found) return { ...found, source: path }
     }
     return undefined
   }

@@ -1,6 +1,7 @@
 import { messageOf } from '../model/error.ts'
 import { printable } from '../model/quote.ts'
 import type { RegistryReference } from '../model/reference.ts'
+import { certificatesFor } from './certificates.ts'
 import type { Environment } from './environment.ts'
 import { findCredential } from './find-credential.ts'
 import { type Place, placesOf } from './mirrors.ts'
@@ -19,7 +20,7 @@ interface Opened {
  * each place is used with its own settings and its own login: nothing of the registry's goes to a mirror.
  */
 export function mirroredSource(reference: RegistryReference, environment: Environment): Source {
-  const name = `${reference.registry}/${reference.repository}`
+  const name = nameOf(reference)
   let opened: Opened | undefined
   const open = () => {
     opened ??= openAll(reference, environment)
@@ -37,7 +38,7 @@ export function mirroredSource(reference: RegistryReference, environment: Enviro
           return await mirror.resolve(tag, options)
         } catch (error) {
           options.signal?.throwIfAborted()
-          environment.log?.(`Passed over ${mirror.name} for a tag of ${name}: ${printable(messageOf(error), 500)}`)
+          environment.log?.(`Passing over ${mirror.name} for its tags: ${printable(messageOf(error), 500)}`)
         }
       }
       return origin.resolve(tag, options)
@@ -51,13 +52,13 @@ export function mirroredSource(reference: RegistryReference, environment: Enviro
 function openAll(reference: RegistryReference, environment: Environment): Opened {
   const configured = environment.settings?.[reference.registry]?.mirrors
   const { origin, mirrors } = placesOf(reference, { configured, tables: readRegistriesConf(environment) })
-  const nameOf = (place: Place) => `${place.reference.registry}/${place.reference.repository}`
+  const logical = nameOf(reference)
   const opened = mirrors.map((mirror) => ({
     pull: mirror.pull,
-    source: openPlace(mirror, environment, `mirror ${nameOf(mirror)}`),
+    source: openPlace(mirror, environment, `${nameOf(mirror.reference)} (mirror of ${logical})`),
   }))
-  const logical = nameOf({ reference, insecure: false })
-  const name = nameOf(origin) === logical ? logical : `${nameOf(origin)} (for ${logical})`
+  const physical = nameOf(origin.reference)
+  const name = physical === logical ? logical : `${physical} (for ${logical})`
   return {
     origin: openPlace(origin, environment, name),
     byDigest: opened.filter(({ pull }) => pull !== 'tag-only').map(({ source }) => source),
@@ -65,8 +66,17 @@ function openAll(reference: RegistryReference, environment: Environment): Opened
   }
 }
 
+const nameOf = ({ registry, repository }: RegistryReference) => `${registry}/${repository}`
+
 function openPlace({ reference, insecure }: Place, environment: Environment, name: string): Source {
-  const { settings = {}, ...rest } = environment
-  const setting = { insecure, ...settings[reference.registry] }
-  return registrySource(reference, { ...rest, setting, name, credential: findCredential(reference, environment) })
+  const { settings = {}, env, log, network } = environment
+  return registrySource(reference, {
+    setting: { insecure, ...settings[reference.registry] },
+    certificates: certificatesFor(reference.registry, environment),
+    credential: findCredential(reference, environment),
+    name,
+    env,
+    log,
+    network,
+  })
 }

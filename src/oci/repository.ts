@@ -1,3 +1,4 @@
+import type { Certificates } from './certificates.ts'
 import { parseChallenges } from './challenge.ts'
 import { type Answer, openClient } from './client.ts'
 import type { FindCredential } from './credential.ts'
@@ -9,7 +10,8 @@ import type { RegistrySetting } from './settings.ts'
 import { isNews, warningsIn } from './warning.ts'
 
 export interface RepositoryOptions {
-  readonly setting?: RegistrySetting | undefined
+  readonly setting?: Pick<RegistrySetting, 'insecure'> | undefined
+  readonly certificates?: Certificates | undefined
   /** Asked when the registry wants a login. @default anonymous */
   readonly credential?: FindCredential | undefined
   /** Where proxies are looked up. @default process.env */
@@ -50,7 +52,7 @@ export function openRepository(
   // Docker Hub's name is not its host's.
   const host = registry === 'docker.io' ? 'registry-1.docker.io' : registry
   const origin = new URL(`${setting.insecure ? 'http' : 'https'}://${host}`)
-  const client = openClient({ ...options, name, registry: origin, setting })
+  const client = openClient({ ...options, name, registry: origin })
   const login = openLogin({ client, registry: origin, repository, name, credential: options.credential })
 
   const refuse = async (path: string | URL, answer: Answer) => {

@@ -4,12 +4,12 @@ import { describe, expect, test } from 'vitest'
 import { ProviderError } from '../../src/model/error.ts'
 import { askHelper } from '../../src/oci/credential-helper.ts'
 import { findCredential } from '../../src/oci/find-credential.ts'
-import { authOf, loginOf, registryReference, userFiles } from '../support/user-files.ts'
+import { authOf, loginOf, registryReference, userFiles, withoutSource } from '../support/user-files.ts'
 
 const files = userFiles()
 const ask = (name: string, options: { signal?: AbortSignal; patience?: number } = {}) =>
   askHelper(name, 'a.test', { file: '/home/me/config.json', env: files.environment.env, ...options })
-const find = (name: string) => findCredential(registryReference(name), files.environment)({})
+const find = async (name: string) => withoutSource(await findCredential(registryReference(name), files.environment)({}))
 const docker = (content: object) => files.write('home/.docker/config.json', content)
 const answer = (username: string, secret: string) =>
   `cat >"$HOME.asked"; echo "$1" >"$HOME.verb"; echo '${JSON.stringify({ ServerURL: 'x', Username: username, Secret: secret })}'`

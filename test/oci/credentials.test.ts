@@ -5,13 +5,16 @@ import { describe, expect, test } from 'vitest'
 import { ProviderError } from '../../src/model/error.ts'
 import { findCredential } from '../../src/oci/find-credential.ts'
 import type { RegistrySettings } from '../../src/oci/settings.ts'
+import { skopeo } from '../support/docker-registry.ts'
+import { startRegistry } from '../support/fault-registry.ts'
 import { goModule } from '../support/go-module.ts'
 import { testWith } from '../support/needs.ts'
-import { authOf, authsOf, loginOf, registryReference, userFiles } from '../support/user-files.ts'
+import { authOf, authsOf, loginOf, registryReference, userFiles, withoutSource } from '../support/user-files.ts'
 
 const files = userFiles()
-const find = (name: string, settings?: RegistrySettings) =>
+const found = (name: string, settings?: RegistrySettings) =>
   findCredential(registryReference(name), { ...files.environment, ...(settings ? { settings } : {}) })({})
+const find = async (...both: Parameters<typeof found>) => withoutSource(await found(...both))
 const docker = (content: unknown) => files.write('home/.docker/config.json', content)
 
 describe('the order of places (containers-auth.json.5; C-oci 1.5)', () => {
@@ -74,6 +77,14 @@ describe('the order of places (containers-auth.json.5; C-oci 1.5)', () => {
     docker(authsOf({ 'reg.example.com': 'user:pass' }))
     expect(await find('reg.example.com/a')).toEqual(loginOf('user:pass'))
   })
+})
+
+test('a login says where it is from, for when it is refused', async () => {
+  const path = docker(authsOf({ 'a.test': 'user:pass' }))
+  expect((await found('a.test/image'))?.source).toBe(path)
+  const settings = { 'a.test': { username: 'user', password: 'pass' } }
+  expect((await found('a.test/image', settings))?.source).toBe('postgres-oci:registries')
+  expect((await found('a.test/image', { 'a.test': { identityToken: 't' } }))?.source).toBe('postgres-oci:registries')
 })
 
 describe('a login in a file', () => {
@@ -249,4 +260,22 @@ testWith('go', 'bash')("the credential helper of containers/image's tests is und
   expect(await find('registry-b.com/a')).toEqual({ identityToken: 'fizzbuzz' })
   expect(await find('registry-no-creds.com/a')).toBeUndefined()
   expect(await find('registry-c.com/a')).toBeUndefined()
+})
+
+testWith('skopeo')('what skopeo login writes is read: for a registry, and for a namespace of it', async () => {
+  const accounts = { user: 'p:w', robot$team: 'of-team' }
+  const registry = await startRegistry({}, [], { login: { kind: 'basic', accounts } })
+  const path = join(files.folder, 'home/.config/containers/auth.json')
+  mkdirSync(join(files.folder, 'home/.config/containers'), { recursive: true })
+  const logIn = (user: keyof typeof accounts, place: string) =>
+    skopeo(files.folder, 'login', '--tls-verify=false', '--authfile', path, '-u', user, '-p', accounts[user], place)
+  try {
+    await logIn('user', registry.host)
+    await logIn('robot$team', `${registry.host}/team`)
+  } finally {
+    await registry.close()
+  }
+  expect(await find(`${registry.host}/other/image`)).toEqual(loginOf('user:p:w'))
+  expect(await find(`${registry.host}/team/image`)).toEqual(loginOf('robot$team:of-team'))
+  expect(await find('127.0.0.1:1/team/image')).toBeUndefined()
 })

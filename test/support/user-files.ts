@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { beforeEach } from 'vitest'
 import { parseReference, type RegistryReference } from '../../src/model/reference.ts'
+import type { Credential } from '../../src/oci/credential.ts'
 import type { Environment } from '../../src/oci/environment.ts'
 import { temporaryFolder } from './folder.ts'
 
@@ -49,3 +50,10 @@ export const loginOf = (text: string) => ({
   username: text.slice(0, text.indexOf(':')),
   password: text.slice(text.indexOf(':') + 1),
 })
+
+/** A login without where it was found. */
+export function withoutSource(found: Credential | undefined) {
+  if (found === undefined) return undefined
+  const { source: _, ...login } = found
+  return login
+}
