@@ -89,6 +89,8 @@ async function* overConnections(
     } catch (error) {
       signal?.throwIfAborted()
       if (error instanceof ProviderError) throw error
+      // Without a length, an end that is lost takes nothing with it.
+      if (delivered === descriptor.size) return
       if (delivered - mark >= progress) attempt = 1
       mark = delivered
       if (attempt >= maxAttempts || restarts >= maxRestarts) throw unreachable(name, answer.url.host, error)
