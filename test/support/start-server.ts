@@ -2,6 +2,11 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 
+const running = new Set<() => void>()
+process.once('exit', () => {
+  for (const kill of running) kill()
+})
+
 /** Starts a program that serves until it is closed, and waits for the line that says where. */
 export async function startServer(
   program: string,
@@ -14,7 +19,7 @@ export async function startServer(
   })
   const kill = () => child.kill('SIGKILL')
   const ended = once(child, 'exit')
-  process.once('exit', kill)
+  running.add(kill)
   let said = ''
   for await (const line of createInterface({ input: child.stderr })) {
     said += `${line}\n`
@@ -24,7 +29,7 @@ export async function startServer(
     const close = async () => {
       kill()
       await ended
-      process.removeListener('exit', kill)
+      running.delete(kill)
     }
     return { found, close }
   }
