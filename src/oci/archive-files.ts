@@ -1,21 +1,18 @@
-import { type BigIntStats, constants } from 'node:fs'
-import { open, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { Readable } from 'node:stream'
-import { ByteReader, type SeekableBytes } from '../archive/bytes.ts'
-import { decompress, isCompressed } from '../archive/decompress.ts'
-import { fileBytes } from '../archive/file-bytes.ts'
-import { messageOf, ProviderError } from '../model/error.ts'
+import { ProviderError } from '../model/error.ts'
 import { printable } from '../model/quote.ts'
 import { type ArchiveIndex, findPlace, indexArchive, type Place } from './archive-index.ts'
+import { cursorOf, keepCursor, takeCursor } from './cursors.ts'
 import type { LayoutFiles, ReadOptions } from './layout-files.ts'
+import { identify, openArchive, type Where } from './open-archive.ts'
 import { rememberByFile } from './remember.ts'
 
 const bodyChunk = 256 * 1024
 /** Headers lie far apart, and a chunk that holds one is mostly content that nobody wants. */
 const headerChunk = 16 * 1024
-/** The tar's own size. What follows its end is read as well, to be sure that it is nothing. */
-const maxArchive = 64n * 1024n ** 3n
+/** How much is decompressed before somebody looks whether it is still wanted. */
+const skipChunk = 16 * 1024 ** 2
 
 /** A tar's files. Nothing is unpacked: they are read where they lie. */
 export interface ArchiveFiles extends LayoutFiles {
@@ -44,11 +41,12 @@ export function archiveFiles(path: string, transport: 'oci-archive' | 'docker-ar
     open: async (wanted, options = {}) => {
       const found = await place(wanted, options)
       if (found.place === undefined) return undefined
-      const bytes = bytesAt({ ...found.place, identity: found.identity }, { path, name, ...options })
-      return {
-        size: found.place.size,
-        bytes: Readable.from(bytes, { objectMode: false, highWaterMark: bodyChunk }),
-      }
+      const { size, head } = found.place
+      const bytes =
+        head.length === size
+          ? [head]
+          : bytesAt({ ...found.place, identity: found.identity }, { path, name, ...options })
+      return { size, bytes: Readable.from(bytes, { objectMode: false, highWaterMark: bodyChunk }) }
     },
   }
 }
@@ -61,9 +59,11 @@ async function currentIndex(where: Where): Promise<{ identity: string; index: Ar
 }
 
 async function makeIndex(where: Where, identity: string): Promise<ArchiveIndex> {
+  const { signal } = where
   const archive = await openArchive(where, { chunk: headerChunk })
   try {
-    const index = await indexArchive(archive.bytes, where.name, where)
+    const bytes = archive.compressed ? watched(archive.bytes, signal) : archive.bytes
+    const index = await indexArchive(bytes, where.name, { keepSmall: archive.compressed, signal })
     if (archive.identity !== identity) throw changed(where.name)
     return index
   } finally {
@@ -71,92 +71,39 @@ async function makeIndex(where: Where, identity: string): Promise<ArchiveIndex> 
   }
 }
 
-interface Where extends ReadOptions {
-  readonly path: string
-  readonly name: string
-}
-
-/** One member's content. That it is what was wanted is proven by its digest; here only that the file stayed the same. */
-async function* bytesAt(place: Place & { readonly identity: string }, where: Where): AsyncIterable<Buffer> {
-  const archive = await openArchive(where, { chunk: bodyChunk })
-  try {
-    if (archive.identity !== place.identity) throw changed(where.name)
-    const reader = new ByteReader(archive.bytes)
-    await reader.skip(place.offset)
-    for (let left = place.size; left > 0; ) {
-      where.signal?.throwIfAborted()
-      const chunk = await reader.some(left)
-      if (chunk === undefined) throw changed(where.name)
-      left -= chunk.length
-      yield chunk
-    }
-    if ((await identify(where)) !== place.identity) throw changed(where.name)
-  } finally {
-    await archive.close()
-  }
-}
-
-interface OpenArchive {
-  readonly identity: string
-  /** Uncompressed. */
-  readonly bytes: AsyncIterable<Buffer> | SeekableBytes
-  close(): Promise<void>
-}
-
-async function openArchive({ path, name, signal }: Where, { chunk }: { chunk: number }): Promise<OpenArchive> {
-  // A FIFO would wait for a writer for ever.
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
-    throw unopened(name, error)
-  })
-  try {
-    const found = await file.stat({ bigint: true })
-    const identity = identityOf(found, name)
-    const magic = Buffer.alloc(4)
-    await file.read(magic, 0, 4, 0)
-    if (!isCompressed(magic))
-      return { identity, bytes: fileBytes(file, Number(found.size), { chunk }), close: () => file.close() }
-    // The stream closes the file, after the read that may be under way.
-    const plain = decompress(file.createReadStream({ start: 0, highWaterMark: 1024 * 1024 }), { name })
-    return { identity, bytes: watched(plain, signal), close: async () => void plain.destroy() }
-  } catch (error) {
-    await file.close()
-    throw error
-  }
-}
-
-async function* watched(bytes: Readable, signal: AbortSignal | undefined): AsyncIterable<Buffer> {
-  for await (const chunk of bytes as AsyncIterable<Buffer>) {
+async function* watched(bytes: AsyncIterable<Buffer>, signal: AbortSignal | undefined): AsyncIterable<Buffer> {
+  for await (const chunk of bytes) {
     signal?.throwIfAborted()
     yield chunk
   }
 }
 
-async function identify({ path, name }: Where): Promise<string> {
-  const found = await stat(path, { bigint: true }).catch((error: unknown) => {
-    throw unopened(name, error)
-  })
-  return identityOf(found, name)
-}
-
-function identityOf(found: BigIntStats, name: string): string {
-  if (found.size > maxArchive)
-    throw new ProviderError(
-      'LIMIT_EXCEEDED',
-      `Cannot use ${name}: it is larger than 64 GiB; copy fewer images into one`,
-    )
-  if (found.isFile()) return [found.dev, found.ino, found.size, found.mtimeNs, found.ctimeNs].join(' ')
-  const what = found.isDirectory() ? 'a folder; write oci:DIR for a layout' : 'no file; give the path of an archive'
-  throw new ProviderError('NOT_FOUND', `Cannot read ${name}: it is ${what}`)
-}
-
-function unopened(name: string, error: unknown): ProviderError {
-  const { code } = error as NodeJS.ErrnoException
-  if (code === 'ENOENT' || code === 'ENOTDIR')
-    return new ProviderError(
-      'NOT_FOUND',
-      `Cannot find ${name}: there is no such file; check the path, relative ones start at the program's folder`,
-    )
-  return new ProviderError('NOT_FOUND', `Cannot read ${name}: ${printable(messageOf(error))}`)
+/** One member's content. That it is what was wanted is proven by its digest; here only that the file stayed the same. */
+async function* bytesAt(place: Place & { readonly identity: string }, where: Where): AsyncIterable<Buffer> {
+  const { path, name, signal } = where
+  const cursor = takeCursor(path, place) ?? cursorOf(await openArchive(where, { chunk: bodyChunk }))
+  let ended = false
+  try {
+    if (cursor.identity !== place.identity) throw changed(name)
+    for (let left = place.offset - cursor.reader.position; left > 0; ) {
+      signal?.throwIfAborted()
+      const skipped = await cursor.reader.skip(cursor.compressed ? Math.min(left, skipChunk) : left)
+      if (skipped === 0) throw changed(name)
+      left -= skipped
+    }
+    for (let left = place.size; left > 0; ) {
+      signal?.throwIfAborted()
+      const chunk = await cursor.reader.some(left)
+      if (chunk === undefined) throw changed(name)
+      left -= chunk.length
+      yield chunk
+    }
+    if ((await identify(where)) !== place.identity) throw changed(name)
+    ended = true
+  } finally {
+    if (ended && cursor.compressed) await keepCursor(path, cursor)
+    else await cursor.close()
+  }
 }
 
 function changed(name: string): ProviderError {

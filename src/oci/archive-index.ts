@@ -10,7 +10,7 @@ import type { ReadOptions } from './layout-files.ts'
 export interface Place {
   readonly offset: number
   readonly size: number
-  /** The first bytes, which tell a compression. */
+  /** The first bytes, which tell a compression; all of them where small files are kept. */
   readonly head: Buffer
 }
 
@@ -21,21 +21,26 @@ export type ArchiveIndex = ReadonlyMap<string, Place | 'directory' | { readonly 
 const maxMembers = 20_000
 const maxPath = 1024
 const maxHops = 8
+/** Documents are seldom larger, and a hundred images have 1,000 of them. */
+const maxKept = 16 * 1024
 const rebuild = 'make the archive again'
 
 /**
  * Reads an archive's headers. Nothing in it is unpacked, so its links are only followed among its own members; all the
  * same, what could lead out, or mean two things, is refused with the whole archive.
+ *
+ * @param options.keepSmall whether small files are kept whole, because going back to them would be slow
  */
 export async function indexArchive(
   bytes: AsyncIterable<Buffer> | SeekableBytes,
   name: string,
-  options: ReadOptions,
+  options: ReadOptions & { readonly keepSmall: boolean },
 ): Promise<ArchiveIndex> {
+  const { keepSmall, signal } = options
   const index = new Map<string, Place | 'directory' | { target: string }>()
   let members = 0
   for await (const member of readArchive(bytes, name)) {
-    options.signal?.throwIfAborted()
+    signal?.throwIfAborted()
     members += 1
     if (members > maxMembers)
       throw new ProviderError(
@@ -49,27 +54,29 @@ export async function indexArchive(
     }
     // Which of two is meant depends on who reads.
     if (path === '' || index.has(path)) throw refuseEntry(name, member.path, 'is there twice', rebuild)
-    index.set(path, await toPlace(member, path, name))
+    const head = keepSmall && member.size <= maxKept ? member.size : 4
+    index.set(path, member.kind === 'file' ? await placeOf(member, head) : { target: targetOf(member, path, name) })
   }
   return index
 }
 
-async function toPlace(member: Member, path: string, name: string): Promise<Place | { target: string }> {
-  if (member.kind === 'file') return { offset: member.offset, size: member.size, head: await headOf(member.body) }
-  if (member.kind === 'node') throw refuseEntry(name, member.path, 'is a device or a FIFO', rebuild)
-  // A symbolic link starts at its folder, a hard link at the top.
-  const target = member.kind === 'link' ? posix.join(posix.dirname(path), member.target) : member.target
-  if (member.target.startsWith('/')) throw refuseEntry(name, member.path, 'is a link out of the archive', rebuild)
-  return { target: within(target, member, name) }
+async function placeOf({ offset, size, body }: Member, count: number): Promise<Place> {
+  const chunks: Buffer[] = []
+  let read = 0
+  if (count > 0)
+    for await (const chunk of body) {
+      chunks.push(Buffer.from(chunk.subarray(0, count - read)))
+      read += chunk.length
+      if (read >= count) break
+    }
+  return { offset, size, head: Buffer.concat(chunks) }
 }
 
-async function headOf(body: AsyncIterable<Buffer>): Promise<Buffer> {
-  let head = Buffer.alloc(0)
-  for await (const chunk of body) {
-    head = Buffer.concat([head, chunk.subarray(0, 4)])
-    if (head.length >= 4) break
-  }
-  return head.subarray(0, 4)
+function targetOf(member: Member, path: string, name: string): string {
+  if (member.kind === 'node') throw refuseEntry(name, member.path, 'is a device or a FIFO', rebuild)
+  if (member.target.startsWith('/')) throw refuseEntry(name, member.path, 'is a link out of the archive', rebuild)
+  // A symbolic link starts at its folder, a hard link at the top.
+  return within(member.kind === 'link' ? posix.join(posix.dirname(path), member.target) : member.target, member, name)
 }
 
 function within(text: string, member: Member, name: string): string {

@@ -8,8 +8,11 @@ import { ProviderError } from '../../src/model/error.ts'
 import { openCache } from '../../src/oci/cache.ts'
 import { folderFiles } from '../../src/oci/folder-files.ts'
 import { layoutSource } from '../../src/oci/layout.ts'
-import { blobsOf, image, writeLayoutOf } from '../support/layout.ts'
-import { end } from '../support/tar.ts'
+import { goModule } from '../support/go-module.ts'
+import { blobsOf, descriptor, image, type TestImage, writeLayoutOf } from '../support/layout.ts'
+import { testWith } from '../support/needs.ts'
+import { pulled } from '../support/pulled.ts'
+import { end, file, sum, tar } from '../support/tar.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'pgoci-layout-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -111,3 +114,92 @@ test('whatever byte of whatever blob is changed, cut off or added, the image is 
     expect(digestOf(content.bytes)).toBe(content.digest)
   }
 })
+
+/** The layout's index, its entries named by these annotations. */
+function writeIndex(...entries: { of: TestImage; ref?: string; name?: string; artifactType?: string }[]): void {
+  const manifests = entries.map(({ of, ref, name, ...more }) => ({
+    ...descriptor(of.manifest),
+    ...more,
+    annotations: {
+      ...(ref ? { 'org.opencontainers.image.ref.name': ref } : {}),
+      ...(name ? { 'io.containerd.image.name': name } : {}),
+    },
+  }))
+  writeFileSync(join(layout, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }))
+}
+const resolve = async (tag?: string) => (await layoutSource(folderFiles(layout)).resolve(tag)).digest
+
+test('BuildKit and containerd write the whole name beside the tag, and either is understood', async () => {
+  writeIndex(
+    { of: one, ref: '17', name: 'docker.io/library/postgres:17' },
+    { of: two, ref: '17', name: 'docker.io/acme/postgres:17' },
+  )
+  for (const tag of ['docker.io/library/postgres:17', 'postgres:17', 'library/postgres:17'])
+    expect(await resolve(tag)).toBe(one.manifest.digest)
+  expect(await resolve('acme/postgres:17')).toBe(two.manifest.digest)
+  expect(await failure(resolve('17'))).toContain(
+    '2 fit, and its tags are docker.io/library/postgres:17, 17, docker.io/acme/postgres:17; name one tag',
+  )
+  writeIndex({ of: one, name: 'docker.io/library/postgres:17' }, { of: two, ref: 'other' })
+  expect(await resolve('postgres:17')).toBe(one.manifest.digest)
+})
+
+test('a whole reference is a tag; its own tag is enough where that means one image', async () => {
+  writeIndex({ of: one, ref: 'ghcr.io/acme/pgvector:0.8.1' }, { of: two, ref: 'localhost:5000/acme/cube' })
+  expect(await resolve('ghcr.io/acme/pgvector:0.8.1')).toBe(one.manifest.digest)
+  expect(await resolve('0.8.1')).toBe(one.manifest.digest)
+  expect(await resolve('localhost:5000/acme/cube')).toBe(two.manifest.digest)
+  expect(await resolve('localhost:5000/acme/cube:latest')).toBe(two.manifest.digest)
+  expect(await failure(resolve('5000/acme/cube'))).toContain('Cannot find the tag')
+  // An exact name comes before all that is only like it.
+  writeIndex({ of: one, ref: 'ghcr.io/acme/pgvector:0.8.1' }, { of: two, ref: '0.8.1' })
+  expect(await resolve('0.8.1')).toBe(two.manifest.digest)
+})
+
+test('without a tag, signatures and what has no name beside an image are no choice', async () => {
+  const signature = image([tar(file('signature'))])
+  const cosign = `sha256-${hexOf(one.manifest.digest)}.sig`
+  writeIndex({ of: one, ref: 'postgres' }, { of: signature, ref: cosign }, { of: two })
+  expect(await resolve()).toBe(one.manifest.digest)
+  expect(await resolve(cosign)).toBe(signature.manifest.digest)
+  expect(await failure(resolve('x'))).toContain('it has postgres; use')
+  writeIndex({ of: one }, { of: signature, ref: cosign })
+  expect(await resolve()).toBe(one.manifest.digest)
+  writeIndex({ of: one, ref: 'a' }, { of: one, ref: 'b' })
+  expect(await resolve()).toBe(one.manifest.digest)
+  writeIndex()
+  expect(await failure(resolve())).toContain('it lists none; copy the image again')
+})
+
+testWith('umoci')('what umoci writes is read, as a folder and as an archive of it', async () => {
+  const made = join(folder, 'umoci')
+  const source = join(folder, 'file')
+  writeFileSync(source, 'content')
+  const rootless = process.getuid?.() === 0 ? [] : ['--rootless']
+  for (const words of [
+    ['init', '--layout', made],
+    ['new', '--image', `${made}:v1.0`],
+    ['insert', ...rootless, '--image', `${made}:v1.0`, source, '/usr/share/file'],
+    ['tag', '--image', `${made}:v1.0`, 'other'],
+  ])
+    expect(spawnSync('umoci', words, { encoding: 'utf8' })).toMatchObject({ status: 0 })
+  expect(spawnSync('tar', ['-cf', `${made}.tar`, '-C', made, '.']).status).toBe(0)
+  const platform = `linux/${process.arch === 'arm64' ? 'arm64' : 'amd64'}`
+  const found = await pulled(`oci:${made}:v1.0`, {}, platform)
+  expect(found.tree).toContain(`usr/share/file = ${sum('content')}`)
+  expect(await pulled(`oci-archive:${made}.tar:other`, {}, platform)).toEqual(found)
+})
+
+// Their configs name no platform, so what is asked here is what a layout is asked.
+for (const [name, tag, size] of [
+  ['test_index_one_image', undefined, 344],
+  ['test_index', '1', 423],
+  ['test_index', '3', 314],
+  ['test_index_media_type', undefined, 391],
+] as const)
+  testWith('go')(`go-containerregistry’s layout ${name}, ${tag ?? 'without a tag'}, gives its manifest`, async () => {
+    const theirs = layoutSource(folderFiles(join(goModule('crane'), 'pkg/v1/layout/testdata', name)))
+    const { digest } = await theirs.resolve(tag)
+    const bytes = await theirs.manifest(digest)
+    expect([digestOf(bytes), bytes.length]).toEqual([digest, size])
+  })

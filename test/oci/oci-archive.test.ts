@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib'
@@ -209,6 +210,21 @@ test('an archive that is replaced while a member is read is a clear error', asyn
     })()
     expect(await failure(reading)).toContain('it was replaced while it was read; run it again')
   }
+})
+
+test('members of a compressed archive come whole in any order, at once, and after some were given up', async () => {
+  const parts = Array.from({ length: 12 }, (_, i) => Buffer.alloc(300_000 + i * 70_001, randomBytes(999)))
+  const many = image(parts)
+  writeFileSync(path, gzipSync(tarOf(layoutFilesOf({ many: many.manifest }, blobsOf(many))), { level: 1 }))
+  const whole = async (layer: Blob) => {
+    const stream = await source().blob(layer)
+    return digestOf(Buffer.concat(await Array.fromAsync(stream as AsyncIterable<Buffer>))) === layer.digest
+  }
+  const { layers } = many
+  for (const layer of [...layers, ...layers.toReversed()]) expect(await whole(layer)).toBe(true)
+  for await (const _ of await source().blob(layers[5] as Blob)) break
+  const all = await Promise.all([...layers, ...layers.toReversed()].map(whole))
+  expect(all).toEqual(all.map(() => true))
 })
 
 test('who gives up does not take the index from others', async () => {
