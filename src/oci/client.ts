@@ -7,6 +7,7 @@ import type { Log } from './environment.ts'
 import { misconfigured, unreachable } from './failure.ts'
 import { gateOf } from './gate.ts'
 import { defaultStall, delayAfter, isPassing, maxAttempts, type Network, patienceOf, wait } from './network.ts'
+import { unlessAborted } from './shared.ts'
 
 interface Request {
   readonly method?: 'GET' | 'HEAD' | 'POST'
@@ -55,7 +56,7 @@ export function openClient({ name, registry, certificates = {}, log, ...options 
 
   const once = async (url: URL, { method = 'GET', headers, body, authorization, signal }: Request): Promise<Answer> => {
     await gateOf(url.host).pass({ wait: pause, signal })
-    const answer = await request(url, {
+    const asked = request(url, {
       dispatcher: url.origin === registry.origin ? own : others,
       method,
       headers: {
@@ -68,6 +69,8 @@ export function openClient({ name, registry, certificates = {}, log, ...options 
       ...(body === undefined ? {} : { body }),
       ...(signal ? { signal } : {}),
     })
+    // undici listens to the signal only once it has a connection.
+    const answer = await unlessAborted(asked, signal)
     const { statusCode } = answer
     const patience = isPassing(statusCode) ? patienceOf(answer.headers['retry-after'], Date.now()) : undefined
     if (patience !== undefined && gateOf(url.host).close(patience) && patience > longWait)

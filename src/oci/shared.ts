@@ -76,7 +76,8 @@ function pass(line: { free: number; readonly waiting: (() => void)[] }): void {
   else line.free += 1
 }
 
-async function unlessAborted<T>(result: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+/** Rejects at once when aborted; what was waited for goes its way. */
+export async function unlessAborted<T>(result: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return result
   const aborted = Promise.withResolvers<never>()
   const stop = () => aborted.reject(signal.reason)
