@@ -15,6 +15,7 @@ import { digestSchema } from '../oci/schema.ts'
 import type { Source } from '../oci/source.ts'
 import { fetchLayers, openLayer } from './layers.ts'
 import type { Content } from './member.ts'
+import { memory } from './memory.ts'
 
 /** Files whose content tells facts: a server, modules, control files. The largest known, LLVM's, have 120 MB. */
 const maxFactFile = 128 * 1024 * 1024
@@ -43,7 +44,15 @@ export interface FlatImage {
   derived<T>(kind: string, schema: z.ZodType<T>, derive: () => Promise<T>): Promise<T>
 }
 
-type Places = ReadonlyMap<Digest, { readonly layer: number; readonly path: string }>
+interface Flat {
+  readonly tree: Tree
+  readonly places: ReadonlyMap<Digest, { readonly layer: number; readonly path: string }>
+}
+
+/** Entries; some ten distributions that are whole operating systems, or 50 MB. */
+const maxRemembered = 150_000
+/** One for each cache; in a run there is one. */
+const memories = new WeakMap<Cache, ReturnType<typeof memory<Flat>>>()
 
 const flatSchema = z.object({
   entries: z.array(z.tuple([z.string(), z.string(), z.number(), z.boolean()])),
@@ -57,11 +66,13 @@ export async function readFlatImage(request: ImageRequest, special: 'refuse' | '
   const platform = parsePlatform(request.platform) ?? { os: 'linux', architecture: request.platform }
   const image = await readImage(source, digest, { platform, cache, ...signal })
   const key = `${image.manifest} ${special}`
-  const known = await cache.readJson('flat-v1', key, flatSchema)
-  const flat = known ?? (await flattenImage(image, request, special))
-  if (known === undefined) await cache.writeJson('flat-v1', key, flat)
-  const tree = new Map(flat.entries.map(([path, value, size, executable]) => [path, thaw(value, size, executable)]))
-  const places: Places = new Map(flat.places.map(([content, layer, path]) => [content, { layer, path }]))
+  const remember = memories.get(cache) ?? memory<Flat>(maxRemembered, (flat) => flat.tree.size)
+  memories.set(cache, remember)
+  const { tree, places } = await remember(
+    key,
+    (stop) => flatOf(image, { ...request, signal: stop }, special),
+    request.signal,
+  )
   const contents: FlatImage['contents'] = (wanted, options = signal) =>
     contentsOf({ image, places }, { ...request, ...options }, wanted)
   return {
@@ -77,6 +88,17 @@ export async function readFlatImage(request: ImageRequest, special: 'refuse' | '
       await cache.writeJson(kind, key, made)
       return made
     },
+  }
+}
+
+async function flatOf(image: Image, request: ImageRequest, special: 'refuse' | 'strip'): Promise<Flat> {
+  const key = `${image.manifest} ${special}`
+  const known = await request.cache.readJson('flat-v1', key, flatSchema)
+  const flat = known ?? (await flattenImage(image, request, special))
+  if (known === undefined) await request.cache.writeJson('flat-v1', key, flat)
+  return {
+    tree: new Map(flat.entries.map(([path, value, size, executable]) => [path, thaw(value, size, executable)])),
+    places: new Map(flat.places.map(([content, layer, path]) => [content, { layer, path }])),
   }
 }
 
@@ -126,7 +148,7 @@ function layerName({ reference, digest }: ImageRequest, index: number): string {
 }
 
 async function* contentsOf(
-  flat: { readonly image: Image; readonly places: Places },
+  flat: { readonly image: Image; readonly places: Flat['places'] },
   request: ImageRequest,
   wanted: ReadonlySet<Digest>,
 ): AsyncIterable<Content> {
