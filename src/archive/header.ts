@@ -108,9 +108,12 @@ function decodeNumber(field: Buffer, what: string): number {
   return value
 }
 
-/** Spaces and NULs may stand on both sides; an empty field is 0. */
+/**
+ * Spaces and NULs may stand on both sides; an empty field is 0. After digits and a space, some readers stop and others
+ * read on, so more digits are none; what follows a NUL nobody reads.
+ */
 function octal(field: Buffer): number | undefined {
-  const digits = /^[\0 ]*([0-7]*)(?:[\0 ]|$)/.exec(field.toString('latin1'))?.[1]
+  const digits = /^[\0 ]*([0-7]*) *(?:\0|$)/.exec(field.toString('latin1'))?.[1]
   return digits === undefined ? undefined : Number.parseInt(digits || '0', 8)
 }
 

@@ -44,6 +44,9 @@ export function toEntry(member: Member, special: Special, name: ArchiveName): Un
   const path = pathOf(member.path, member, name)
   if (path === '' && member.kind !== 'directory') throw refuseEntry(name, member.path, 'is the root and no directory')
   const last = nameOf(path)
+  // umoci takes such a directory for a whiteout, others for a directory; nobody makes one (layer.md, "Whiteouts").
+  if (last.startsWith('.wh.') && member.kind === 'directory')
+    throw refuseEntry(name, path, 'is a directory with the name of a whiteout')
   if (last.startsWith('.wh.')) return whiteout(path, last, name)
   if (path.includes('.wh.') && path.split('/').some((part) => part.startsWith('.wh.')))
     throw refuseEntry(name, path, 'lies in a directory with the name of a whiteout')

@@ -16,6 +16,8 @@ export interface RawHeader {
   readonly magic?: string
   readonly prefix?: string
   readonly checksum?: number
+  /** Bytes that replace others, by where they start; the checksum counts them. */
+  readonly patch?: Readonly<Record<number, string | Buffer>>
 }
 
 export function header(raw: RawHeader): Buffer {
@@ -32,6 +34,7 @@ export function header(raw: RawHeader): Buffer {
   put(raw.link ?? '', 157)
   put(raw.magic ?? 'ustar\u000000', 257)
   put(raw.prefix ?? '', 345)
+  for (const [at, bytes] of Object.entries(raw.patch ?? {})) put(bytes, Number(at))
   block.fill(' ', 148, 156)
   const sum = raw.checksum ?? block.reduce((total, byte) => total + byte, 0)
   put(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
