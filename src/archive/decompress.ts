@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream'
-import { createGunzip } from 'node:zlib'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { printable } from '../model/quote.ts'
 import { ByteReader } from './bytes.ts'
+import { gzipMembers } from './gzip.ts'
+import { isZero } from './header.ts'
 import { type ArchiveName, refuseArchive, unnamed } from './refuse.ts'
 import { isZstd, zstdFrames } from './zstd.ts'
 
@@ -56,8 +57,12 @@ const isGzip = (magic: Buffer) => magic[0] === 0x1f && magic[1] === 0x8b
 
 async function* decoded(reader: ByteReader, name: ArchiveName): AsyncIterable<Buffer> {
   const magic = await reader.peek(4)
-  if (isGzip(magic)) yield* through(createGunzip({ chunkSize }), reader.rest(), name)
-  else if (isZstd(magic))
+  if (isGzip(magic)) {
+    const gzip = gzipMembers(reader)
+    yield* through(gzip.decoder, gzip.bytes, name)
+    for await (const bytes of gzip.rest())
+      if (!isZero(bytes)) throw refuseArchive(name, 'there is data after the end of its gzip stream')
+  } else if (isZstd(magic))
     for await (const frame of zstdFrames(reader, name)) yield* through(frame.decoder, frame.bytes, name)
   else yield* reader.rest()
 }

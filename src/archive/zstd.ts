@@ -52,7 +52,9 @@ async function* frame(reader: ByteReader, name: ArchiveName): AsyncIterable<Buff
   const sizeCode = descriptor >>> 6
   const sizeBytes = sizeCode === 0 ? (single ? 1 : 0) : 1 << sizeCode
   const rest = await exactly(reader, (single ? 0 : 1) + dictionary + sizeBytes, name)
-  if (!single && windowOf(rest[0] as number) > 2 ** maxWindowLog) {
+  // A single segment has no window but itself.
+  const window = single ? contentSize(rest.subarray(dictionary)) : windowOf(rest[0] as number)
+  if (window > 2 ** maxWindowLog) {
     throw new ProviderError(
       'LIMIT_EXCEEDED',
       `Cannot use ${name}: its zstd window is larger than 128 MiB; compress it without --ultra and --long`,
@@ -75,6 +77,12 @@ async function* frame(reader: ByteReader, name: ArchiveName): AsyncIterable<Buff
 function windowOf(byte: number): number {
   const base = 2 ** (10 + (byte >>> 3))
   return base + (base / 8) * (byte & 7)
+}
+
+/** RFC 8878, 3.1.1.1.4. */
+function contentSize(field: Buffer): number {
+  if (field.length === 8) return Number(field.readBigUInt64LE())
+  return field.readUIntLE(0, field.length) + (field.length === 2 ? 256 : 0)
 }
 
 async function exactly(reader: ByteReader, count: number, name: ArchiveName): Promise<Buffer> {

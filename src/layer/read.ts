@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { readArchive } from '../archive/read.ts'
 import { type ArchiveName, refuseEntry, unnamed } from '../archive/refuse.ts'
@@ -30,7 +30,15 @@ export async function readLayer(tar: Readable, options: ReadLayerOptions): Promi
   const entries: LayerEntry[] = []
   const seen = new Map<string, LayerEntry['kind']>()
   const whole = createHash('sha256')
-  for await (const member of readArchive(hashed(tar, whole, signal), name)) {
+  const hashed = async function* () {
+    for await (const chunk of tar as AsyncIterable<Buffer>) {
+      signal?.throwIfAborted()
+      budget.unpack(chunk.length, name)
+      whole.update(chunk)
+      yield chunk
+    }
+  }
+  for await (const member of readArchive(hashed(), name)) {
     budget.take(member, name)
     const entry = toEntry(member, special, name)
     if (entry === undefined) continue
@@ -43,14 +51,6 @@ export async function readLayer(tar: Readable, options: ReadLayerOptions): Promi
     'DIGEST_MISMATCH',
     `Cannot use ${name}: unpacked it has the digest ${found}, its config says ${options.diffId}; the image is damaged or forged, push it again`,
   )
-}
-
-async function* hashed(tar: Readable, hash: Hash, signal: AbortSignal | undefined): AsyncIterable<Buffer> {
-  for await (const chunk of tar as AsyncIterable<Buffer>) {
-    signal?.throwIfAborted()
-    hash.update(chunk)
-    yield chunk
-  }
 }
 
 /** A layer must not name a path twice (layer.md, "Creating"), but real ones repeat directories, which is harmless. */

@@ -4,21 +4,29 @@ import { afterAll, expect, test } from 'vitest'
 import { ProviderError } from '../../src/model/error.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { image } from '../support/layout.ts'
+import { describeTree } from '../support/tar.ts'
 import { archives } from './archives.ts'
+import { framing, oddFraming } from './framing.ts'
+import { legal as legalLayers } from './legal.ts'
 import { links } from './links.ts'
 import { names } from './names.ts'
-import { below, type Hostile, type Kind, writeImage } from './shape.ts'
+import { below, type Hostile, type Kind, type Legal, writeImage } from './shape.ts'
 import { specials } from './specials.ts'
-import { newCache, recorder, up } from './up.ts'
+import { newCache, recorder, treesOf, up } from './up.ts'
 import { whiteouts } from './whiteouts.ts'
 
 const folder = temporaryFolder()
-const groups: Readonly<Record<string, readonly Hostile[]>> = { names, links, specials, whiteouts, archives }
+const groups: Readonly<Record<string, readonly Hostile[]>> = { names, links, specials, whiteouts, archives, framing }
 const total = Object.values(groups).flat().length
 let refused = 0
+const legal: Readonly<Record<string, readonly Legal[]>> = { ...legalLayers, framing: oddFraming }
+const totalLegal = Object.values(legal).flat().length
+let exact = 0
 
 afterAll(() => {
-  process.stdout.write(`hostile: ${refused} refused, ${total - refused} taken\n`)
+  process.stdout.write(
+    `hostile: ${refused} refused, ${total - refused} taken; odd but legal: ${exact} of ${totalLegal} give the wanted tree\n`,
+  )
 })
 
 async function refusalOf(layout: string, kind: Kind, cache: string): Promise<ProviderError> {
@@ -47,6 +55,16 @@ for (const [group, shapes] of Object.entries(groups)) {
       refused += 1
     },
   )
+}
+
+for (const [group, shapes] of Object.entries(legal)) {
+  test.concurrent.each(shapes)(`${group}: $what gives exactly the wanted tree`, async ({ write, special, tree }) => {
+    const layout = mkdtempSync(join(folder, 'layout-'))
+    write(layout)
+    for (const found of await treesOf(`oci:${layout}:root`, special))
+      expect(describeTree(found)).toEqual([...tree].sort())
+    exact += 1
+  })
 }
 
 test.each<Kind>(['extension', 'distribution'])('without a hostile shape, a host does hear of the %s', async (kind) => {

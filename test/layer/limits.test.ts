@@ -15,9 +15,10 @@ async function readAll(budget: Budget): Promise<void> {
 }
 
 test.each<[string, object]>([
-  ['more than 2 entries', { entries: 2, bytes: 15, names: 3 }],
-  ['files of more than 14 bytes', { entries: 3, bytes: 14, names: 3 }],
-  ['names of more than 2 bytes', { entries: 3, bytes: 15, names: 2 }],
+  ['more than 2 entries', { entries: 2, bytes: 15, names: 3, unpacked: 9999 }],
+  ['files of more than 14 bytes', { entries: 3, bytes: 14, names: 3, unpacked: 9999 }],
+  ['names of more than 2 bytes', { entries: 3, bytes: 15, names: 2, unpacked: 9999 }],
+  ['archives of more than 5119 bytes', { entries: 3, bytes: 15, names: 3, unpacked: 5119 }],
 ])('layers that together hold %s are refused, by the layer that goes too far', async (what, limits) => {
   const error = await readAll(new Budget(limits as never)).catch((thrown: unknown) => thrown)
   expect(error).toBeInstanceOf(ProviderError)
@@ -27,7 +28,7 @@ test.each<[string, object]>([
 })
 
 test('layers that are just within the limits are taken', async () => {
-  await readAll(new Budget({ entries: 3, bytes: 15, names: 3 }))
+  await readAll(new Budget({ entries: 3, bytes: 15, names: 3, unpacked: 5120 }))
 })
 
 test('few entries that imply very many directories are refused', () => {

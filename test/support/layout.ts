@@ -29,14 +29,17 @@ export const descriptor = ({ mediaType, digest, size }: Blob) => ({ mediaType, d
 /** An image of layers that are tars, or gzipped tars; what is given in `manifest` or `config` replaces ours. */
 export function image(
   layers: readonly Buffer[],
-  options: { architecture?: string; manifest?: object; config?: object } = {},
+  options: { architecture?: string; manifest?: object; config?: object; diffIds?: readonly Digest[] } = {},
 ): TestImage {
   const gzipped = (layer: Buffer) => layer[0] === 0x1f && layer[1] === 0x8b
   const blobs = layers.map((layer) => blob(`${oci}.layer.v1.tar${gzipped(layer) ? '+gzip' : ''}`, layer))
   const config = blob(`${oci}.config.v1+json`, {
     os: 'linux',
     architecture: options.architecture ?? 'amd64',
-    rootfs: { type: 'layers', diff_ids: layers.map((layer) => digestOf(gzipped(layer) ? gunzipSync(layer) : layer)) },
+    rootfs: {
+      type: 'layers',
+      diff_ids: options.diffIds ?? layers.map((layer) => digestOf(gzipped(layer) ? gunzipSync(layer) : layer)),
+    },
     config: {},
     ...options.config,
   })
