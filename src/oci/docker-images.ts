@@ -8,8 +8,9 @@ import { quote } from '../model/quote.ts'
 import { parseTreePath } from '../model/tree.ts'
 import type { ArchiveFiles } from './archive-files.ts'
 import type { NamedImage } from './choose.ts'
+import { parseJson } from './json.ts'
 import { type ReadOptions, readDocument } from './layout-files.ts'
-import { check, parseConfig, parseJson } from './schema.ts'
+import { check, parseConfig } from './schema.ts'
 import type { Descriptor } from './source.ts'
 
 const path = z.string().min(1).max(1024)

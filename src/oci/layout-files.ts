@@ -58,5 +58,8 @@ export async function readDocument(
 
 /** The disk, or its permissions, and not what the file holds. */
 export function unreadable(path: string, name: string, error: unknown): ProviderError {
-  return new ProviderError('NOT_FOUND', `Cannot read ${printable(path)} in ${name}: ${printable(messageOf(error))}`)
+  return new ProviderError(
+    'NOT_FOUND',
+    `Cannot read ${printable(path)} in ${name}: ${printable(messageOf(error))}; check who may read it, or copy the image again`,
+  )
 }

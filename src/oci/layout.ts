@@ -2,9 +2,10 @@ import { z } from 'zod'
 import { type Digest, hexOf } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
 import { chooseImage, type NamedImage } from './choose.ts'
+import { parseJson } from './json.ts'
 import { type LayoutFiles, type ReadOptions, readDocument } from './layout-files.ts'
 import { manifestsIn, referrersAmong } from './referrers.ts'
-import { check, digestSchema, parseJson } from './schema.ts'
+import { check, digestSchema } from './schema.ts'
 import type { Source } from './source.ts'
 
 // What skopeo, podman and our bundles write: a tag, or a whole reference.

@@ -6,6 +6,8 @@ import { type Index, isIndexType, isManifestType } from './schema.ts'
 
 type IndexEntry = Index['manifests'][number]
 
+export type Chosen = IndexEntry & { readonly digest: Digest }
+
 /** Entries of other kinds than images are passed over (image-index.md), and so are attestations. */
 export function imagesOf(index: Index): IndexEntry[] {
   return index.manifests.filter(
@@ -22,20 +24,20 @@ export function imagesOf(index: Index): IndexEntry[] {
  *
  * @throws ProviderError WRONG_PLATFORM that lists what there is
  */
-export function selectEntry(images: readonly IndexEntry[], host: Platform, source: string): Digest {
-  const known = images.flatMap(({ digest, platform }) => {
-    return platform ? [{ digest, platform: platformOf(platform) }] : []
-  })
+export function selectEntry(images: readonly IndexEntry[], host: Platform, source: string): Chosen {
+  const known = images.flatMap((image) => (image.platform ? [{ image, platform: platformOf(image.platform) }] : []))
   const fits = known.filter((image) => runsOn(image.platform, host))
-  const best = preferred(fits) ?? (known.length === 0 && images.length === 1 ? images[0] : undefined)
-  if (best !== undefined && isDigest(best.digest)) return best.digest
-  if (best !== undefined)
-    throw new ProviderError(
-      'BAD_IMAGE',
-      `Cannot use ${source}: its digest ${quote(best.digest)} is no sha256, and others are not supported; push it again`,
-    )
-  const there = printable(known.map((image) => formatPlatform(image.platform)).join(', '), 300)
-  throw wrongPlatform(source, host, there || 'no platform at all')
+  const best = preferred(fits)?.image ?? (known.length === 0 && images.length === 1 ? images[0] : undefined)
+  if (best === undefined) {
+    const there = known.map(({ platform }) => formatPlatform(platform)).join(', ')
+    throw wrongPlatform(source, host, there || 'no platform at all')
+  }
+  const { digest } = best
+  if (isDigest(digest)) return { ...best, digest }
+  throw new ProviderError(
+    'BAD_IMAGE',
+    `Cannot use ${source}: its digest ${quote(digest)} is no sha256, and others are not supported; push it again`,
+  )
 }
 
 /** Without a variant, unless there is one: documents may say null, or nothing. */
@@ -46,6 +48,6 @@ export function platformOf({ os, architecture, variant }: NonNullable<IndexEntry
 export function wrongPlatform(source: string, host: Platform, there: string): ProviderError {
   return new ProviderError(
     'WRONG_PLATFORM',
-    `Cannot use ${source} on a ${formatPlatform(host)} host: it is for ${there}; choose an image built for ${formatPlatform(host)}`,
+    `Cannot use ${source} on a ${formatPlatform(host)} host: it is for ${printable(there, 300)}; choose an image built for ${formatPlatform(host)}`,
   )
 }

@@ -1,17 +1,20 @@
 import { z } from 'zod'
 import { type Digest, isDigest } from '../model/digest.ts'
-import { messageOf, ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
+import { bad, parseJson } from './json.ts'
 
 export const digestSchema = z
   .string()
   .refine(isDigest, 'is no sha256 digest, and others are not supported') as unknown as z.ZodType<Digest>
 
-const descriptorSchema = z.object({
-  mediaType: z.string().max(255),
-  digest: digestSchema,
-  size: z.int().min(0),
-})
+/** RFC 6838, 4.2. */
+const mediaTypeSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$/, 'is no media type')
+
+const sizeSchema = z.int().min(0)
+
+const descriptorSchema = z.object({ mediaType: mediaTypeSchema, digest: digestSchema, size: sizeSchema })
 
 const platformSchema = z.object({
   os: z.string().max(64),
@@ -24,9 +27,13 @@ const indexSchema = z.object({
   manifests: z
     .array(
       z.object({
-        mediaType: z.string().max(255),
-        // Entries that we do not choose may have digests that we do not know.
-        digest: z.string().max(255),
+        mediaType: mediaTypeSchema,
+        // Entries that we do not choose may have digests that we do not know (image-spec, descriptor.md, "Digests").
+        digest: z
+          .string()
+          .max(255)
+          .regex(/^[a-z0-9]+(?:[+._-][a-z0-9]+)*:[A-Za-z0-9=_-]+$/, 'is no digest'),
+        size: sizeSchema,
         platform: platformSchema.nullish(),
         annotations: z.record(z.string(), z.string()).nullish(),
       }),
@@ -99,6 +106,12 @@ export function mediaTypeIn(bytes: Uint8Array): string | undefined {
   }
 }
 
+/** What we read of these documents. */
+const keys = [
+  ...['schemaVersion', 'mediaType', 'artifactType', 'config', 'layers', 'manifests', 'subject', 'annotations'],
+  ...['digest', 'size', 'platform', 'os', 'architecture', 'variant', 'rootfs', 'type', 'diff_ids', 'Labels'],
+]
+
 const kindSchema = z.object({
   schemaVersion: z.unknown().optional(),
   mediaType: z.string().nullish(),
@@ -115,7 +128,7 @@ export function parseIndexOrManifest(
   bytes: Uint8Array,
   source: string,
 ): { readonly mediaType: string } & ({ readonly index: Index } | { readonly manifest: Manifest }) {
-  const value = parseJson(bytes, source)
+  const value = parseJson(bytes, source, { keys })
   const { schemaVersion, mediaType, manifests } = check(kindSchema, value, source)
   if (schemaVersion === 1) throw bad(source, 'it is a Docker schema 1 manifest; push it again with a current tool')
   const isIndex = mediaType ? isIndexType(mediaType) : manifests !== undefined
@@ -127,20 +140,12 @@ export function parseIndexOrManifest(
 
 /** @throws ProviderError BAD_IMAGE */
 export function parseArtifactConfig(bytes: Uint8Array, source: string): z.infer<typeof artifactConfigSchema> {
-  return check(artifactConfigSchema, parseJson(bytes, source), source)
+  return check(artifactConfigSchema, parseJson(bytes, source, { keys }), source)
 }
 
 /** @throws ProviderError BAD_IMAGE */
 export function parseConfig(bytes: Uint8Array, source: string): Config {
-  return check(configSchema, parseJson(bytes, source), source)
-}
-
-export function parseJson(bytes: Uint8Array, source: string): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch (error) {
-    throw bad(source, `its metadata is no JSON (${printable(messageOf(error))}); push it again`)
-  }
+  return check(configSchema, parseJson(bytes, source, { keys }), source)
 }
 
 export function check<T>(schema: z.ZodType<T>, value: unknown, source: string): T {
@@ -151,8 +156,4 @@ export function check<T>(schema: z.ZodType<T>, value: unknown, source: string): 
     source,
     `its metadata is malformed, ${quote(issue?.path.join('.') || 'all of it')} ${printable(issue?.message ?? '')}; push it again`,
   )
-}
-
-function bad(source: string, why: string): ProviderError {
-  return new ProviderError('BAD_IMAGE', `Cannot use the image ${source}: ${why}`)
 }

@@ -6,7 +6,10 @@ import { temporaryFolder } from '../support/folder.ts'
 import { image } from '../support/layout.ts'
 import { describeTree } from '../support/tar.ts'
 import { archives } from './archives.ts'
+import { documents } from './documents.ts'
 import { framing, oddFraming } from './framing.ts'
+import { indexes } from './indexes.ts'
+import { layouts } from './layouts.ts'
 import { legal as legalLayers } from './legal.ts'
 import { links } from './links.ts'
 import { names } from './names.ts'
@@ -16,7 +19,17 @@ import { newCache, recorder, treesOf, up } from './up.ts'
 import { whiteouts } from './whiteouts.ts'
 
 const folder = temporaryFolder()
-const groups: Readonly<Record<string, readonly Hostile[]>> = { names, links, specials, whiteouts, archives, framing }
+const groups: Readonly<Record<string, readonly Hostile[]>> = {
+  names,
+  links,
+  specials,
+  whiteouts,
+  archives,
+  framing,
+  documents,
+  indexes,
+  layouts,
+}
 const total = Object.values(groups).flat().length
 let refused = 0
 const legal: Readonly<Record<string, readonly Legal[]>> = { ...legalLayers, framing: oddFraming }
