@@ -253,4 +253,4 @@ const syntax: Case[] = [
   ['5 MiB', text((json) => json + ' '.repeat(5 * 1024 ** 2)), /larger than 4 MiB/],
 ]
 
-export const documents = [...inImages(digests, ['extension']), ...inImages([...sizes, ...fields, ...syntax])]
+export const documents = inImages([...digests, ...sizes, ...fields, ...syntax])

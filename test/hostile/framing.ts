@@ -2,17 +2,14 @@ import { constants, gzipSync, zstdCompressSync } from 'node:zlib'
 import { digestOf } from '../../src/model/digest.ts'
 import { image } from '../support/layout.ts'
 import { file, tar } from '../support/tar.ts'
-import { below, type Hostile, type Kind, type Legal, writeImage } from './shape.ts'
+import { below, type Hostile, type Legal, onlyExtension, writeImage } from './shape.ts'
 
 /** Bytes of a layer that is compressed in an odd way, above one that could be installed. */
-function packed(
-  cases: readonly (readonly [what: string, layer: Buffer, says: RegExp])[],
-  kinds: readonly Kind[] = ['extension', 'distribution'],
-): Hostile[] {
+function packed(cases: readonly (readonly [what: string, layer: Buffer, says: RegExp])[]): Hostile[] {
   return cases.map(([what, layer, says]) => ({
     what,
     says,
-    kinds,
+    kinds: onlyExtension,
     write: (folder, kind) =>
       writeImage(folder, image([below[kind], layer], { diffIds: [digestOf(below[kind]), digestOf(plain)] })),
   }))

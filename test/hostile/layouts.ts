@@ -148,14 +148,14 @@ const listed = (edit: (entry: { digest: string; annotations: object }) => unknow
 const indexes: Case[] = [
   ['an index.json that is no JSON', write('index.json', '{'), /is no JSON/],
   ['an index.json that is null', write('index.json', 'null'), /malformed/],
-  ['an index.json without manifests', write('index.json', '{"schemaVersion":2}'), /"manifests"/],
+  ['an index.json without manifests', write('index.json', '{"schemaVersion":2}'), /it lists none/],
   [
     'an index.json of 5 MiB (CVE-2023-25153)',
     write('index.json', Buffer.alloc(5 * 1024 ** 2, ' ')),
     /larger than 4 MiB/,
   ],
   ['an index.json with a key twice', write('index.json', '{"manifests":[],"manifests":[]}'), /"manifests" twice/],
-  ['an index.json of nothing', listed(() => []), /Cannot find the tag "root"/],
+  ['an index.json of nothing', listed(() => []), /it lists none/],
   ['manifests that are an object', listed((one) => ({ one })), /"manifests"/],
   ['an entry that is null', listed(() => [null]), /"manifests.0"/],
   ['a digest that is a path (CVE-2014-9358)', listed((one) => [{ ...one, digest: '../../x' }]), /"manifests.0.digest"/],

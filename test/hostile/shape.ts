@@ -21,6 +21,7 @@ export interface Legal {
   readonly special: 'refuse' | 'strip'
 }
 
+/** Layers are read in two ways; all that comes before them in one. */
 const both: readonly Kind[] = ['extension', 'distribution']
 export const onlyExtension: readonly Kind[] = ['extension']
 
@@ -57,11 +58,11 @@ type ImageCase = readonly [
 ]
 
 /** What is wrong is in an image's documents; `layer` could be installed. */
-export function inImages(cases: readonly ImageCase[], kinds: readonly Kind[] = both): Hostile[] {
+export function inImages(cases: readonly ImageCase[]): Hostile[] {
   return cases.map(([what, make, says]) => ({
     what,
     says,
-    kinds,
+    kinds: onlyExtension,
     write: (folder, kind) => {
       const { root, blobs } = make(below[kind])
       writeLayoutOf(folder, { root }, blobs)
@@ -72,11 +73,11 @@ export function inImages(cases: readonly ImageCase[], kinds: readonly Kind[] = b
 type LayoutCase = readonly [what: string, damage: (folder: string, made: TestImage) => void, says: RegExp]
 
 /** A good image, in a folder that is tampered with. */
-export function inLayouts(cases: readonly LayoutCase[], kinds: readonly Kind[] = both): Hostile[] {
+export function inLayouts(cases: readonly LayoutCase[]): Hostile[] {
   return cases.map(([what, damage, says]) => ({
     what,
     says,
-    kinds,
+    kinds: onlyExtension,
     write: (folder, kind) => {
       const made = image([below[kind]])
       writeImage(folder, made)
