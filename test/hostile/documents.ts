@@ -161,7 +161,11 @@ const fields: Case[] = [
   ['a config that is null', manifest(() => ({ config: null })), /"config"/],
   ['a config that is a list', manifest((made) => ({ config: [descriptor(made.config)] })), /"config"/],
   ['no config', manifest(() => ({ config: undefined })), /"config"/],
-  ['a config that is not there', manifest(() => ({ config: { ...descriptor(blob('a/b', { x: 1 })) } })), /incomplete/],
+  [
+    'a config that is not there',
+    manifest(() => ({ config: { ...descriptor(blob('application/vnd.oci.image.config.v1+json', { x: 1 })) } })),
+    /incomplete/,
+  ],
   ['both a manifest and an index (CVE-2021-41190)', manifest(() => ({ manifests: [] })), /"manifests" is that of an/],
   ['both, without a type', manifest(() => ({ manifests: [], mediaType: undefined })), /is that of a manifest/],
   ['manifests that are null', manifest(() => ({ manifests: null })), /"manifests" is that of an index/],
