@@ -14,6 +14,7 @@ const packages = {
   openssl: 'openssl',
   readelf: 'binutils',
   rsync: 'rsync',
+  runc: 'runc',
   shellcheck: 'shellcheck',
   skopeo: 'skopeo',
   ssh: 'openssh-client',

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -8,8 +8,9 @@ import { expect } from 'vitest'
 import { ProviderError } from '../../src/model/error.ts'
 import { blobsOf, image, writeLayoutOf } from '../support/layout.ts'
 import { testWith } from '../support/needs.ts'
+import { describeFolder } from '../support/rootfs.ts'
 import { type Step, stacks } from '../support/stacks.ts'
-import { describeTree, directory, file, hardlink, link, sum, tar, treeOf } from '../support/tar.ts'
+import { describeTree, directory, file, hardlink, link, tar, treeOf } from '../support/tar.ts'
 
 function memberOf(step: Step): Buffer {
   const parent = step.path.includes('/') ? `${step.path.slice(0, step.path.lastIndexOf('/'))}/` : ''
@@ -29,18 +30,6 @@ function memberOf(step: Step): Buffer {
   }
 }
 
-/** The same short text of a tree as ours, of a folder on disk. */
-function describeFolder(folder: string, at = ''): string[] {
-  return readdirSync(join(folder, at)).flatMap((name) => {
-    const path = at === '' ? name : `${at}/${name}`
-    const full = join(folder, path)
-    const stat = lstatSync(full)
-    if (stat.isDirectory()) return [`${path}/`, ...describeFolder(folder, path)]
-    if (stat.isSymbolicLink()) return [`${path} -> ${readlinkSync(full)}`]
-    return [`${path}${stat.mode & 0o111 ? '*' : ''} = ${sum(readFileSync(full, 'utf8'))}`]
-  })
-}
-
 function unpack(layers: readonly Buffer[]): string[] | string {
   const folder = mkdtempSync(join(tmpdir(), 'pgoci-umoci-'))
   try {
@@ -49,7 +38,7 @@ function unpack(layers: readonly Buffer[]): string[] | string {
     const rootless = process.getuid?.() === 0 ? [] : ['--rootless']
     const words = ['raw', 'unpack', ...rootless, '--image', `${folder}/layout:one`, `${folder}/out`]
     const { status, stderr } = spawnSync('umoci', words, { encoding: 'utf8' })
-    return status === 0 ? describeFolder(join(folder, 'out')).sort() : stderr
+    return status === 0 ? describeFolder(join(folder, 'out')) : stderr
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
