@@ -2,7 +2,8 @@ import { messageOf, ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
 
 const untrusted = /^(?:CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|ERR_TLS_CERT)/
-const wantsCertificate = /CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE/
+/** What the other side says of ours: that there is none, or that it is not known. */
+const wantsCertificate = /ALERT_.*(?:CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE)/
 const noTls = /^(?:EPROTO|ERR_SSL_)/
 
 /** A failure that no further attempt can change, because it lies in the settings; else nothing. */
