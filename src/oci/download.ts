@@ -40,8 +40,9 @@ export function downloader(
     const key = `${mirror.name} ${isLacking}`
     if (named.has(key)) return
     named.add(key)
-    const how = isLacking ? 'where it lacks something' : 'from now on'
-    log(`Passing over the mirror ${mirror.name} ${how}: ${printable(messageOf(error), 500)}`)
+    const why = printable(messageOf(error), 500)
+    const which = why.includes(mirror.name) ? 'a mirror' : `the mirror ${mirror.name}`
+    log(`Passing over ${which} ${isLacking ? 'where it lacks something' : 'from now on'}: ${why}`)
   }
   return async (path, wanted, { source, ...options }) => {
     for (const mirror of source.mirrors ?? []) {

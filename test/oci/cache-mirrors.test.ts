@@ -66,7 +66,7 @@ test.each([
   expect(liar.requests.length).toBe(before)
   expect(other.requests.length).toBe(2)
   expect(said).toEqual([
-    expect.stringMatching(/^Passing over the mirror 127\.0\.0\.1:\d+\/team\/image from now on: Cannot .*$/),
+    expect.stringMatching(/^Passing over a mirror from now on: Cannot .* 127\.0\.0\.1:\d+\/team\/image.*$/),
   ])
   expect(said[0]).toContain(liar.host)
   expect(files().length).toBe(2)
@@ -78,7 +78,7 @@ test('a mirror that lacks something is named once, and asked for the next thing'
   const cache = openCache(folder, { log })
   for (const one of [first, second, made.config]) await cache.blob(source(), one)
   expect(asked()).toEqual([3, 2, 0])
-  expect(said).toEqual([expect.stringMatching(/^Passing over the mirror .* where it lacks something: Cannot find /)])
+  expect(said).toEqual([expect.stringMatching(/^Passing over a mirror where it lacks something: Cannot find /)])
 })
 
 test('when nobody has it, the error is the own one of the source, and nothing is left', async () => {
@@ -104,4 +104,14 @@ test('an abort is no reason to ask the next one', async () => {
   await expect(cache.blob(source(), first, { signal: abort.signal })).rejects.toBe(reason)
   expect(asked()).toEqual([1, 0, 0])
   expect(said).toEqual([])
+})
+
+test('a mirror whose failure says nothing of it is named all the same', async () => {
+  const broken: Source = {
+    ...source(),
+    name: 'mirror.example.com/acme',
+    blob: () => Promise.reject(new Error('\u001b[2J')),
+  }
+  await openCache(folder, { log }).blob({ ...source(), mirrors: [broken] }, first)
+  expect(said).toEqual(['Passing over the mirror mirror.example.com/acme from now on: \\x1b[2J'])
 })

@@ -128,3 +128,11 @@ test.each(['much', '-1', '1e9', '20 gigs', 'GB', '1i', '9'.repeat(40)])('PGOCI_C
     /^Cannot use PGOCI_CACHE_SIZE ".*": it is no size; write it as in 20GB, or 0 for no limit$/,
   )
 })
+
+test('a size that is none is told before anything is downloaded', async () => {
+  const limit = () => cacheLimit({ PGOCI_CACHE_SIZE: 'much' })
+  const unasked: Source = { ...source, blob: () => Promise.reject(new Error('asked')) }
+  await expect(openCache(newFolder(), { limit }).blob(unasked, blobs[0] as Blob)).rejects.toThrow(
+    'Cannot use PGOCI_CACHE_SIZE "much"',
+  )
+})
