@@ -195,6 +195,17 @@ test('a tag whose digest is a lie is refused, by GET at once, by HEAD when its m
   expect((await failure(() => cache.manifest(source, digest))).code).toBe('DIGEST_MISMATCH')
 })
 
+test('a tag whose type is said in two ways is refused, and what says no type is not', async () => {
+  const { bytes, digest } = made.manifest
+  registry.fault(/HEAD/, status(405), status(405))
+  registry.fault(/GET/, send(bytes, { 'content-type': 'application/vnd.oci.image.index.v1+json' }))
+  const { code, message } = await failure(() => source.resolve('one'))
+  expect(code).toBe('BAD_IMAGE')
+  expect(message).toContain('the registry says it is of type "application/vnd.oci.image.index.v1+json", and itself')
+  registry.fault(/GET/, send(bytes, { 'content-type': 'Application/vnd.oci.image.manifest.v1+json; charset=utf-8' }))
+  expect((await source.resolve('one')).digest).toBe(digest)
+})
+
 test('a missing tag names itself and what the registry said', async () => {
   const { code, message } = await failure(() => source.resolve('two'))
   expect(code).toBe('NOT_FOUND')
