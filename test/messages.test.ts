@@ -1,8 +1,9 @@
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { distribution, extension } from '../src/provider.ts'
+import { startRegistry } from './support/fault-registry.ts'
 import { distributionFiles, extensionFiles, writeLayout } from './support/postgres-images.ts'
 import { startSshd, type TestSshd } from './support/sshd.ts'
 
@@ -13,7 +14,7 @@ const layout = join(folder, 'images')
 const messages: string[] = []
 let sshd: TestSshd
 let connection: Values
-const closing: TestSshd[] = []
+const closing: { close(): Promise<void> }[] = []
 
 beforeAll(async () => {
   process.env['PGOCI_CACHE'] = join(folder, 'cache')
@@ -59,7 +60,12 @@ const cases: [string, () => Promise<string>][] = [
   ['damaged blob', () => damagedBlob()],
   ['store root that is no plain path', () => checkFailure({ root: '/var/lib/../lib/x y' })],
   ['unknown connection argument', () => checkFailure({ connection: { ...connection, hots: 'x' } })],
-  ['malformed registry settings', () => malformedRegistries()],
+  ['malformed registry settings', () => withRegistries('{"registry.example.com": {"insecur": true}}')],
+  ['half a login in the registry settings', () => withRegistries('{"registry.example.com": {"username": "me"}}')],
+  ['broken credentials file', () => withDockerConfig('{"auths": {"registry.example.com": {"auth": "secret')],
+  ['missing credential helper', () => withDockerConfig('{"credsStore": "desktop"}')],
+  ['blocked registry', () => withRegistriesConf('[[registry]]\nlocation = "registry.example.com"\nblocked = true')],
+  ['registries.conf of version 1', () => withRegistriesConf('[registries.search]\nregistries = ["example.com"]')],
   ['no sudo on the host', () => onHost({ lacks: ['sudo'] }, { sudo: true })],
   ['missing tools on the host', () => onHost({ lacks: ['flock', 'sha256sum'] })],
   ['full disk', () => fullDisk()],
@@ -192,11 +198,36 @@ async function unreadableLayout(): Promise<string> {
   return checkFailure({ image: `oci:${broken}:pg18` })
 }
 
-async function malformedRegistries(): Promise<string> {
-  const config = { get: () => '{"registry.example.com": {"insecur": true}}', require: () => '' }
+/** What an image in a registry meets when these are the stack's registry settings. */
+async function withRegistries(settings: string, registry = 'registry.example.com'): Promise<string> {
+  const config = { get: () => settings, require: () => '' }
   await distribution.configure?.({ config: config as never })
-  const message = await checkFailure({ image: 'registry.example.com/postgres:18' })
+  const message = await checkFailure({ image: `${registry}/postgres:18` })
   await distribution.configure?.({ config: { ...config, get: () => '{}' } as never })
+  return message
+}
+
+/** The same when this is the user's config.json, and the registry wants a login. */
+async function withDockerConfig(text: string): Promise<string> {
+  const registry = await startRegistry({}, [], { login: { kind: 'basic', accounts: {} } })
+  closing.push(registry)
+  const docker = mkdtempSync(join(folder, 'docker-'))
+  writeFileSync(join(docker, 'config.json'), text)
+  vi.stubEnv('HOME', docker)
+  vi.stubEnv('XDG_RUNTIME_DIR', docker)
+  vi.stubEnv('DOCKER_CONFIG', docker)
+  const message = await withRegistries(`{"${registry.host}": {"insecure": true}}`, registry.host)
+  vi.unstubAllEnvs()
+  return message
+}
+
+/** The same when this is the machine's registries.conf. */
+async function withRegistriesConf(text: string): Promise<string> {
+  const path = join(mkdtempSync(join(folder, 'conf-')), 'registries.conf')
+  writeFileSync(path, text)
+  vi.stubEnv('CONTAINERS_REGISTRIES_CONF', path)
+  const message = await checkFailure({ image: 'registry.example.com/postgres:18' })
+  vi.unstubAllEnvs()
   return message
 }
 
@@ -222,7 +253,7 @@ function scrub(text: string): string {
     .replace(/sha256:[0-9a-f]{64}/g, 'sha256:…')
     .replace(/\bport \d{4,5}/g, 'port 22')
     .replace(/\d+ MB to write/, '58 MB to write')
-    .replace(/(?:bin|foreign|broken)-\w+/g, (name) => name.slice(0, name.indexOf('-')))
+    .replace(/(?:bin|foreign|broken|docker|conf)-\w{6}\b/g, (name) => name.slice(0, name.indexOf('-')))
     .replaceAll(otherArchitecture, 'ARCH-OF-IMAGE')
     .replaceAll(thisArchitecture, 'ARCH-OF-HOST')
 }

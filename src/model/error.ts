@@ -6,6 +6,9 @@ export type Code =
   | 'BAD_REFERENCE'
   | 'NOT_FOUND'
   | 'REGISTRY_FAILED'
+  /** It wants another login, or none can be found. */
+  | 'REGISTRY_REFUSED'
+  /** By a host. */
   | 'LOGIN_REFUSED'
   | 'DIGEST_MISMATCH'
   | 'BAD_IMAGE'

@@ -31,14 +31,14 @@ interface Asking {
  * error and never "no login": Docker once went on without it, and sent what was meant for one registry to another
  * (CVE-2021-41092). What it prints is a secret even then, so only its stderr is shown.
  *
- * @throws ProviderError LOGIN_REFUSED
+ * @throws ProviderError REGISTRY_REFUSED
  */
 export async function askHelper(name: string, server: string, asking: Asking): Promise<Credential | undefined> {
   const { file, env, signal, patience = defaultPatience } = asking
   const program = `docker-credential-${name}`
   const failed = (why: string, advice: string) =>
     new ProviderError(
-      'LOGIN_REFUSED',
+      'REGISTRY_REFUSED',
       `Cannot log in to ${printable(server)}: the credential helper ${quote(program)}, which ${quote(file, 4096)} names, ${why}; ${advice}`,
     )
   // It becomes the name of a program: no path, no options, nothing for a shell.

@@ -17,7 +17,7 @@ export function misconfigured(name: string, host: string, error: unknown): Provi
     )
   if (wantsCertificate.test(code))
     return new ProviderError(
-      'LOGIN_REFUSED',
+      'REGISTRY_REFUSED',
       `Cannot reach ${name}: ${host} wants a certificate of ours; set certFile and keyFile ${setting} to one that it knows`,
     )
   if (noTls.test(code))

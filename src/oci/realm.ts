@@ -6,7 +6,7 @@ import { quote } from '../model/quote.ts'
  * A registry could name any URL that we can reach and it cannot (go-containerregistry #2258): https only, unless the
  * registry itself is plain HTTP, and no address inside our network, unless the registry has that address.
  *
- * @throws ProviderError LOGIN_REFUSED
+ * @throws ProviderError REGISTRY_REFUSED
  */
 export function checkRealm(url: URL, { registry, name }: { readonly registry: URL; readonly name: string }): void {
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && registry.protocol === 'http:'))
@@ -15,7 +15,7 @@ export function checkRealm(url: URL, { registry, name }: { readonly registry: UR
     throw refuseRealm(name, url.origin, 'is an address inside this network')
 }
 
-/** @throws ProviderError LOGIN_REFUSED */
+/** @throws ProviderError REGISTRY_REFUSED */
 export function parseRealm(realm: string, name: string): URL {
   if (URL.canParse(realm)) return new URL(realm)
   throw refuseRealm(name, realm, 'is no URL')
@@ -47,7 +47,7 @@ function isInside(hostname: string): boolean {
 
 function refuseRealm(name: string, realm: string, why: string): ProviderError {
   return new ProviderError(
-    'LOGIN_REFUSED',
+    'REGISTRY_REFUSED',
     `Cannot read ${name}: the registry sends us for a token to ${quote(realm)}, which ${why}; ask who runs it`,
   )
 }

@@ -62,7 +62,7 @@ export function refused(what: string, refusal: Refusal, { name, registry, login 
   if (statusCode === 404)
     return new ProviderError('NOT_FOUND', `Cannot find ${subject}: ${said}; check the name and the tag`)
   if (isOurs && (statusCode === 401 || statusCode === 403))
-    return new ProviderError('LOGIN_REFUSED', `Cannot read ${subject}: ${said}${withLogin(login, registry.host)}`)
+    return new ProviderError('REGISTRY_REFUSED', `Cannot read ${subject}: ${said}${withLogin(login, registry.host)}`)
   return new ProviderError('REGISTRY_FAILED', `Cannot read ${subject}: ${said}; ${patience(refusal, login)}`)
 }
 
@@ -70,7 +70,7 @@ export function refused(what: string, refusal: Refusal, { name, registry, login 
 export function tokenRefused(refusal: Refusal, { name, registry, login }: RefusedOptions): ProviderError {
   const said = `its token service ${refusal.url.host} ${answered(refusal)}`
   if ([400, 401, 403].includes(refusal.statusCode))
-    return new ProviderError('LOGIN_REFUSED', `Cannot log in to ${name}: ${said}${withLogin(login, registry.host)}`)
+    return new ProviderError('REGISTRY_REFUSED', `Cannot log in to ${name}: ${said}${withLogin(login, registry.host)}`)
   return new ProviderError('REGISTRY_FAILED', `Cannot log in to ${name}: ${said}; ${patience(refusal, login)}`)
 }
 

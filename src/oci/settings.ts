@@ -40,6 +40,9 @@ export type RegistrySettings = Readonly<Record<string, RegistrySetting>>
 
 const settingsSchema = z.record(host, settingSchema)
 
+/** Other names of Docker Hub, by which no image is known here; a setting of theirs would never count. */
+const hubAliases = ['index.docker.io', 'registry-1.docker.io']
+
 /**
  * Reads the JSON of the stack's `postgres-oci:registries`, or of PGOCI_REGISTRIES. It holds secrets, so what was found
  * is never part of the message.
@@ -54,7 +57,11 @@ export function parseSettings(text: string): RegistrySettings {
     throw bad('it is no JSON')
   }
   const parsed = settingsSchema.safeParse(value)
-  if (parsed.success) return parsed.data
+  if (parsed.success) {
+    const alias = hubAliases.find((name) => name in parsed.data)
+    if (alias) throw bad(`it has settings of ${alias}, and the name of Docker Hub is docker.io`)
+    return parsed.data
+  }
   const issue = parsed.error.issues[0]
   if (issue?.code === 'invalid_key') throw bad('one of its keys is no host[:port]')
   const where = issue?.path.join('.') || 'the top'

@@ -112,7 +112,7 @@ function parseToken(body: Uint8Array, asked: number, name: string): Token {
     // Said below.
   }
   throw new ProviderError(
-    'LOGIN_REFUSED',
+    'REGISTRY_REFUSED',
     `Cannot read ${name}: its token service answers without a token; run it again later`,
   )
 }

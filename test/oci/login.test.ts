@@ -64,7 +64,7 @@ async function read(source: Source, at = 0): Promise<boolean> {
 async function refusal(run: Promise<unknown>): Promise<string> {
   const error = await run.catch((thrown: unknown) => thrown)
   expect(error).toBeInstanceOf(ProviderError)
-  expect((error as ProviderError).code).toBe('LOGIN_REFUSED')
+  expect((error as ProviderError).code).toBe('REGISTRY_REFUSED')
   expect((error as ProviderError).message).toMatch(/^Cannot [^\n]*; [^\n]*[a-z]$/)
   return (error as ProviderError).message
 }
@@ -350,7 +350,7 @@ test('who wants a login at the other end of a redirect gets none', async () => {
 
 test('a helper that fails is an error, and nothing is asked without a login instead', async () => {
   const { host, requests } = await start({ login: { kind: 'bearer', accounts, public: true } })
-  const broken = new ProviderError('LOGIN_REFUSED', 'Cannot run the helper')
+  const broken = new ProviderError('REGISTRY_REFUSED', 'Cannot run the helper')
   await expect(sourceAt(host, () => Promise.reject(broken)).resolve('one')).rejects.toBe(broken)
   expect(requests).toEqual(['HEAD /v2/team/image/manifests/one'])
 })

@@ -36,6 +36,11 @@ test.each<[string, string, string]>([
   ['a certificate without key', of({ certFile: secret }), 'a.test has one of certFile and keyFile'],
   ['a URL as a host', `{"https://user:${secret}@a.test": {}}`, 'one of its keys is no host[:port]'],
   ['a path in a host', '{"a.test/team": {}}', 'one of its keys is no host[:port]'],
+  [
+    "another name of Docker Hub's",
+    '{"index.docker.io": {}}',
+    'it has settings of index.docker.io, and the name of Docker Hub is docker.io',
+  ],
   ['a mirror that is a URL', of({ mirrors: ['https://m.test'] }), 'a.test.mirrors.0 is no host[:port][/prefix]'],
   ['a mirror that is no host', of({ mirrors: ['mirror/x'] }), 'a.test.mirrors.0 is no host[:port][/prefix]'],
   ['a mirror with a slash at its end', of({ mirrors: ['m.test/'] }), 'a.test.mirrors.0 is no host[:port][/prefix]'],
