@@ -4,7 +4,7 @@ import { readArchive } from '../archive/read.ts'
 import { type ArchiveName, unnamed } from '../archive/refuse.ts'
 import { type Digest, digestFromHex } from '../model/digest.ts'
 import { messageOf, ProviderError } from '../model/error.ts'
-import { parseTreePath } from '../model/tree.ts'
+import { memberPath } from './entry.ts'
 
 interface Found {
   readonly path: string
@@ -46,7 +46,7 @@ export async function* layerContents(
 
 function attempt(text: string, name: ArchiveName): string {
   try {
-    return parseTreePath(text)
+    return memberPath(text)
   } catch (error) {
     throw changed(name, `an entry ${messageOf(error)}`)
   }

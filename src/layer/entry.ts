@@ -41,7 +41,7 @@ const mounted = /^(?:dev|run)\//
  * @throws ProviderError LAYER_REFUSED
  */
 export function toEntry(member: Member, special: Special, name: ArchiveName): UnreadEntry | undefined {
-  const path = pathOf(member.path, member, name)
+  const path = pathOf(() => memberPath(member.path), member, name)
   if (path === '' && member.kind !== 'directory') throw refuseEntry(name, member.path, 'is the root and no directory')
   const last = nameOf(path)
   // umoci takes such a directory for a whiteout, others for a directory; nobody makes one (layer.md, "Whiteouts").
@@ -56,7 +56,11 @@ export function toEntry(member: Member, special: Special, name: ArchiveName): Un
     case 'link':
       return { kind: 'link', path, target: linkTarget(member, name) }
     case 'hardlink':
-      return { kind: 'hardlink', path, target: pathOf(member.target, member, name) }
+      return {
+        kind: 'hardlink',
+        path,
+        target: pathOf(() => parseTreePath(member.target), member, name, 'is a hardlink whose target '),
+      }
     case 'node':
       if (special === 'strip' && mounted.test(path)) return undefined
       throw refuseEntry(name, path, 'is a device or a FIFO')
@@ -67,12 +71,21 @@ export function toEntry(member: Member, special: Special, name: ArchiveName): Un
   }
 }
 
-function pathOf(text: string, member: Member, name: ArchiveName): string {
+/**
+ * The path in the image of what a member is called. ko and Kaniko write `/etc/x`, which everybody who unpacks layers
+ * takes for `etc/x`; several slashes are in no image that was not made to attack (CVE-2021-32804).
+ *
+ * @throws SyntaxError as parseTreePath
+ */
+export function memberPath(text: string): string {
+  return parseTreePath(text.replace(/^\/(?!\/)/, ''))
+}
+
+function pathOf(parse: () => string, member: Member, name: ArchiveName, what = ''): string {
   try {
-    return parseTreePath(text)
+    return parse()
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
-    const what = text === member.path ? '' : 'is a hardlink whose target '
     throw refuseEntry(name, member.path, `${what}${error.message}`)
   }
 }

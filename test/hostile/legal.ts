@@ -29,6 +29,14 @@ const longTree = Array.from({ length: 15 }, (_, depth) => 'directory/'.repeat(de
 const names: Case[] = [
   ['parents that no entry names', [tar(file('a/b/c', '1'))], ['a/', 'a/b/', `a/b/c = ${one}`]],
   ['./ before names, as tar writes them', [tar(directory('./'), file('./a', '1'))], [`a = ${one}`]],
+  [
+    'a slash before names, as ko and Kaniko write them',
+    [
+      tar(directory('/'), directory('/a/'), file('/a/b', '1'), pax({ path: '/c' }), file('x', '1')),
+      tar(file('/a/.wh.b')),
+    ],
+    ['a/', `c = ${one}`],
+  ],
   ['a slash at the end of a directory', [tar(directory('a/'))], ['a/']],
   ['a slash at the end of a file: a directory in the format of 1979', [tar(file('a/'))], ['a/']],
   ['the old format without a magic', [tar(header({ name: 'a', magic: '', type: '\0' }))], [`a = ${sum('')}`]],

@@ -30,11 +30,10 @@ const controls: readonly (readonly [what: string, character: string])[] = [
 
 export const names = [
   ...inLayers([
-    ['an absolute name', [tar(file('/etc/passwd', 'x'))], /"\/etc\/passwd" is absolute/],
     ['a name of many slashes (CVE-2021-32804)', [tar(file('////etc/passwd'))], /is absolute/],
-    ['an absolute directory', [tar(directory('/etc/'))], /is absolute/],
-    ['a name that is a slash', [tar(directory('/'))], /is absolute/],
-    ['an absolute name that climbs', [tar(file('/../a/target'))], /is absolute/],
+    ['an absolute name that climbs', [tar(file('/../a/target'))], /leaves the root/],
+    ['two slashes', [tar(directory('//etc/'))], /is absolute/],
+    ['many slashes in a PAX header', [tar(pax({ path: '///etc/passwd' }), file('a'))], /is absolute/],
     ['a name that climbs', [tar(file('../../etc/passwd'))], /leaves the root/],
     ['a name that climbs after ./', [tar(file('./../etc/passwd'))], /leaves the root/],
     ['a name that climbs after slashes', [tar(file('a//..//../etc/passwd'))], /leaves the root/],
@@ -46,12 +45,9 @@ export const names = [
     ['a link that lies outside', [tar(link('../victim', 'x'))], /leaves the root/],
     ['a hardlink that lies outside', [tar(file('a'), hardlink('../victim', 'a'))], /leaves the root/],
     ['a device that lies outside', [tar(device('../victim'))], /leaves the root/],
-    ['an absolute name in a PAX header', [tar(pax({ path: '/etc/passwd' }), file('a'))], /is absolute/],
     ['a climbing name in a PAX header', [tar(pax({ path: '../../x' }), file('a'))], /leaves the root/],
-    ['an absolute name in a GNU long name', [tar(meta('L', '/etc/passwd\0'), file('a'))], /is absolute/],
     ['a climbing name in a GNU long name', [tar(meta('L', '../../x\0'), file('a'))], /leaves the root/],
     ['a climbing prefix', [tar(header({ name: 'x', prefix: '../..' }))], /leaves the root/],
-    ['an absolute prefix', [tar(header({ name: 'x', prefix: '/etc' }))], /is absolute/],
     ['a prefix and a name that climb together', [tar(header({ name: './x', prefix: 'a/..' }))], /leaves the root/],
     [
       'the prefix of star that climbs',

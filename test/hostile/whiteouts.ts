@@ -31,7 +31,7 @@ const marks = inLayers([
   ['a whiteout that climbs', [tar(file('../.wh.x'))], /leaves the root/],
   ['a whiteout that climbs in its middle', [tar(file('a/../../.wh.x'))], /leaves the root/],
   ['an opaque mark that climbs', [tar(file('../.wh..wh..opq'))], /leaves the root/],
-  ['an absolute whiteout', [tar(file('/.wh.etc'))], /is absolute/],
+  ['a whiteout of two slashes', [tar(file('//.wh.etc'))], /is absolute/],
   ['a whiteout with a newline', [tar(file('.wh.a\nb'))], /control characters/],
   ['a whiteout of 260 bytes', [tar(pax({ path: `.wh.${'n'.repeat(256)}` }), file('a'))], /longer than 255 bytes/],
   ['two whiteouts of a path', [tar(file('.wh.x'), file('.wh.x'))], twice],
