@@ -6,7 +6,13 @@ import { layerContents } from '../../src/layer/contents.ts'
 import { type Digest, digestOf } from '../../src/model/digest.ts'
 import { directory, file, header, link, stream, tar } from '../support/tar.ts'
 
-const archive = tar(directory('d'), file('./d/a', 'aaa'), file('b', 'b'.repeat(5000)), link('l', 'b'), file('/c', 'ccc'))
+const archive = tar(
+  directory('d'),
+  file('./d/a', 'aaa'),
+  file('b', 'b'.repeat(5000)),
+  link('l', 'b'),
+  file('/c', 'ccc'),
+)
 const wanted = (names: Readonly<Record<string, string>>) =>
   new Map(Object.entries(names).map(([path, content]) => [path, digestOf(content)]))
 
