@@ -63,6 +63,8 @@ test('a layer that fails ends the others that are on their way, and its error is
   stall(first)
   fault(last, status(403))
   await expect(readFlatImage(request(), 'refuse')).rejects.toThrow(`Cannot read "${last.digest}"`)
+  // Or it would have been waited for, and asked for again.
+  expect(asked(first)).toBe(1)
 })
 
 test('a hostile layer ends the download of those above it', async () => {
@@ -74,6 +76,7 @@ test('a hostile layer ends the download of those above it', async () => {
   await expect(readFlatImage(request({ digest: hostile.manifest.digest }), 'refuse')).rejects.toThrow(
     '"dev/x" is a device or a FIFO',
   )
+  expect(asked(above)).toBe(1)
 })
 
 test('an abort ends all of it with its reason', async () => {
@@ -85,6 +88,7 @@ test('an abort ends all of it with its reason', async () => {
     setImmediate(() => abort.abort(reason))
   })
   await expect(readFlatImage(request({ signal: abort.signal }), 'refuse')).rejects.toBe(reason)
+  expect(asked(layers[0])).toBeLessThan(2)
 })
 
 test('nothing leaves the cache before all layers are proven', async () => {

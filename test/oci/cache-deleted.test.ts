@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
@@ -74,6 +74,18 @@ test('what is opened stays readable when it is deleted, and what was deleted bef
   const again = await cache.open(source, one)
   expect((await again.readFile()).equals(bytes)).toBe(true)
   await again.close()
+  expect(asked).toBe(2)
+})
+
+test('what is deleted after it was fetched and before it is opened is fetched again', async () => {
+  // The limit is asked after the download, and before anybody gets to open anything.
+  const limit = () => {
+    if (asked === 1 && existsSync(join(folder, 'blobs'))) deleteAll()
+    return Infinity
+  }
+  const file = await openCache(folder, { limit }).open(source, one)
+  expect((await file.readFile()).equals(bytes)).toBe(true)
+  await file.close()
   expect(asked).toBe(2)
 })
 
