@@ -46,7 +46,7 @@ const ranges = () => registry.records.map(({ headers }) => headers.range)
 const part =
   (contentRange: string, bytes: Buffer, headers: Record<string, string | number> = {}): Fault =>
   (answer) =>
-    void answer.writeHead(206, { 'content-length': bytes.length, 'content-range': contentRange, ...headers }).end(bytes)
+    void answer.writeHead(206, { 'content-range': contentRange, ...headers }).end(bytes)
 
 test.each([false, true])('what came before a cut is not asked for again (redirected: %s)', async (redirect) => {
   await start({ redirect })
@@ -70,7 +70,10 @@ test.each<[string, Fault]>([
   ['another beginning', part(`bytes 99999-${total - 1}/${total}`, layer.bytes.subarray(99_999))],
   ['another end', part(`bytes 100000-${total - 2}/${total}`, layer.bytes.subarray(100_000, -1))],
   ['another size', part(`bytes 100000-${total - 1}/${total + 1}`, layer.bytes.subarray(100_000))],
-  ['another length', part(`bytes 100000-${total - 1}/${total}`, layer.bytes.subarray(100_001))],
+  [
+    'another length',
+    part(`bytes 100000-${total - 1}/${total}`, layer.bytes.subarray(100_001), { 'content-length': total - 100_001 }),
+  ],
   ['no Content-Range', part('', layer.bytes.subarray(100_000))],
   ['Content-Range of other units', part(`lines 100000-${total - 1}/${total}`, layer.bytes.subarray(100_000))],
 ])('a part with %s is not used, and the blob is read from its beginning', async (_, fault) => {

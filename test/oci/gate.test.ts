@@ -81,6 +81,25 @@ test('a host that asks again while others wait is left alone for longer', async 
   expect(lines).toEqual([])
 })
 
+test('who waits, waits for longer when another answer asks for it meanwhile', async () => {
+  const { waiting, wait, pass } = clock()
+  const late = Promise.withResolvers<() => void>()
+  registry.fault(/HEAD/, (...both) => late.resolve(() => status(429, { 'retry-after': '9' })(...both)))
+  const slow = sourceOf(wait).resolve('one')
+  const answer = await late.promise
+  registry.fault(/HEAD/, status(429, { 'retry-after': '3' }))
+  const quick = sourceOf(wait).resolve('one')
+  await vi.waitUntil(() => waiting.length === 1)
+  answer()
+  await vi.waitUntil(() => waiting.length === 2)
+  waiting[0]?.resolve()
+  await vi.waitUntil(() => waiting.length === 3)
+  expect(registry.requests).toHaveLength(2)
+  expect(Math.ceil((waiting[2]?.milliseconds ?? 0) / 1000)).toBe(9)
+  pass()
+  await Promise.all([slow, quick])
+})
+
 test('a rate limit is told with what is left of it, and with the advice to log in', async () => {
   const limited = status(429, { 'ratelimit-limit': '100;w=21600', 'ratelimit-remaining': '0;w=21600' })
   registry.fault(/blobs/, limited, limited, limited, limited)

@@ -299,6 +299,15 @@ test('a registry that wants more than was asked for gets it once, and first', as
   expect(scopes).toHaveLength(2)
 })
 
+test('a registry that refuses the token of its own service is not given another one', async () => {
+  const { host, asked } = await serving((request, answer) => {
+    if (request.url?.startsWith('/token')) return void answer.end('{"token":"t"}')
+    answer.writeHead(401, { 'www-authenticate': `Bearer realm="http://${host}/token"` }).end()
+  })
+  await refusal(sourceAt(host, found(robot)).resolve('one'))
+  expect(asked.map((line) => line.split(' ')[0])).toEqual(['HEAD', 'GET', 'HEAD'])
+})
+
 test('a login that is refused is named, by where it is from and never by what it is', async () => {
   const basic = await start({ login: { kind: 'basic', accounts } })
   const wrong = { username: 'robot$x', password: 'hunter2', source: '~/.docker/config.json' }
