@@ -51,7 +51,7 @@ export function mirroredSource(reference: RegistryReference, environment: Enviro
 
 function openAll(reference: RegistryReference, environment: Environment): Opened {
   const configured = environment.settings?.[reference.registry]?.mirrors
-  const { origin, mirrors } = placesOf(reference, { configured, tables: readRegistriesConf(environment) })
+  const { origin, mirrors } = placesOf(reference, { configured, tables: readRegistriesConf(environment).tables })
   const logical = nameOf(reference)
   const opened = mirrors.map((mirror) => ({
     pull: mirror.pull,

@@ -13,6 +13,15 @@ interface ConfiguredMirror {
   readonly pull: Pull
 }
 
+/** What one file, or all of them together, say. */
+export interface RegistriesConf {
+  readonly tables: readonly RegistryTable[]
+  /** Where all registries' logins are looked up, in order; {@link authFiles} stands for the files of logins. */
+  readonly helpers: readonly { readonly name: string; readonly file: string }[] | undefined
+}
+
+export const authFiles = 'containers-auth.json'
+
 /** A `[[registry]]` table of a registries.conf. */
 export interface RegistryTable {
   /** For messages. */
@@ -62,6 +71,7 @@ const registrySchema = z
   })
 
 const fileSchema = z.object({
+  'credential-helpers': z.array(z.string().max(255)).max(100).optional(),
   registry: z.array(registrySchema).max(10_000).default([]),
   registries: z.undefined('is of version 1 of this format, which nobody reads any more; write [[registry]]').optional(),
 })
@@ -73,7 +83,7 @@ const fileSchema = z.object({
  *
  * @throws ProviderError BAD_INPUT
  */
-export function parseRegistriesConf(text: string, file: string): RegistryTable[] {
+export function parseRegistriesConf(text: string, file: string): RegistriesConf {
   let value: unknown
   try {
     value = parse(text)
@@ -107,7 +117,8 @@ export function parseRegistriesConf(text: string, file: string): RegistryTable[]
     const table = { file, prefix, location: location || undefined, insecure, blocked, mirrors }
     if (!tables.has(prefix)) tables.set(prefix, table)
   }
-  return [...tables.values()]
+  const helpers = parsed.data['credential-helpers']?.map((name) => ({ name, file }))
+  return { tables: [...tables.values()], helpers }
 }
 
 /** The table with the longest prefix of a name, as `host[:port]/repository[:tag][@digest]`. */

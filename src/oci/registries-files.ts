@@ -4,29 +4,32 @@ import { messageOf } from '../model/error.ts'
 import { printable } from '../model/quote.ts'
 import { badFile, pathsOf, readConfigFile } from './config-file.ts'
 import type { Environment } from './environment.ts'
-import { parseRegistriesConf, type RegistryTable } from './registries-conf.ts'
+import { parseRegistriesConf, type RegistriesConf, type RegistryTable } from './registries-conf.ts'
 
 /**
- * The tables of all registries.conf files that Podman and its kin read (containers-registries.conf.5): the user's file,
+ * What all registries.conf files say together that Podman and its kin read (containers-registries.conf.5): the user's file,
  * else the machine's, else the distribution's; then drop-ins in the order of their names, of which the user's hides
  * the machine's of the same name. A later file's table takes the place of an earlier one's with the same prefix.
  * CONTAINERS_REGISTRIES_CONF names one file to read instead of them all, and then it must be there.
  *
  * @throws ProviderError BAD_INPUT
  */
-export function readRegistriesConf(environment: Environment): RegistryTable[] {
+export function readRegistriesConf(environment: Environment): RegistriesConf {
   const { env = process.env } = environment
   const named = env['CONTAINERS_REGISTRIES_CONF']
   const override = env['CONTAINERS_REGISTRIES_CONF_OVERRIDE']
   const usual = named ? [] : [...mainFile(environment), ...dropIns(environment)]
   const tables = new Map<string, RegistryTable>()
+  let helpers: RegistriesConf['helpers']
   for (const path of [named ?? '', ...usual, override ?? '']) {
     if (path === '') continue
     const text = readConfigFile(path)
     if (text === undefined && (path === named || path === override)) throw badFile(path, 'there is no such file')
-    for (const table of parseRegistriesConf(text ?? '', path)) tables.set(table.prefix, table)
+    const parsed = parseRegistriesConf(text ?? '', path)
+    for (const table of parsed.tables) tables.set(table.prefix, table)
+    helpers = parsed.helpers ?? helpers
   }
-  return [...tables.values()]
+  return { tables: [...tables.values()], helpers: helpers?.length ? helpers : undefined }
 }
 
 function mainFile(environment: Environment): string[] {

@@ -77,6 +77,35 @@ describe('which helper is asked, and for what', () => {
   })
 })
 
+describe('credential-helpers of registries.conf (containers-registries.conf.5)', () => {
+  const configure = (list: string) => files.write('etc/containers/registries.conf', `credential-helpers = ${list}\n`)
+
+  test('are asked in their order, and the files of logins where they are named', async () => {
+    files.helper(
+      'x',
+      `read server; [ "$server" = a.test ] || { echo "credentials not found in native keychain"; exit 1; }; echo '{"Username": "helper", "Secret": "p"}'`,
+    )
+    docker({ auths: { 'a.test': authOf('file:p'), 'b.test': authOf('file:p') } })
+    configure('["x", "containers-auth.json"]')
+    expect(await find('a.test/image')).toEqual(loginOf('helper:p'))
+    expect(await find('b.test/image')).toEqual(loginOf('file:p'))
+    configure('["containers-auth.json", "x"]')
+    expect(await find('a.test/image')).toEqual(loginOf('file:p'))
+    configure('["x"]')
+    expect(await find('b.test/image')).toBeUndefined()
+    configure('[]')
+    expect(await find('b.test/image')).toEqual(loginOf('file:p'))
+  })
+
+  test('one that cannot say is an error that names the file', async () => {
+    const path = configure('["gone", "containers-auth.json"]')
+    docker({ auths: { 'a.test': authOf('file:p') } })
+    await expect(find('a.test/image')).rejects.toThrow(
+      `"docker-credential-gone", which "${path}" names, is not on the PATH`,
+    )
+  })
+})
+
 describe('a helper that cannot say is an error, and never "no login" (CVE-2021-41092)', () => {
   const secret = 'hunter2'
   const failures: [string, string, number, string][] = [

@@ -260,6 +260,11 @@ testWith('go', 'bash')("the credential helper of containers/image's tests is und
   expect(await find('registry-b.com/a')).toEqual({ identityToken: 'fizzbuzz' })
   expect(await find('registry-no-creds.com/a')).toBeUndefined()
   expect(await find('registry-c.com/a')).toBeUndefined()
+  rmSync(join(files.folder, 'home/.docker'), { recursive: true })
+  const conf = readFileSync(join(goModule('image'), 'pkg/docker/config/testdata/cred-helper.conf'), 'utf8')
+  files.write('etc/containers/registries.conf', conf)
+  expect(await find('registry-a.com/a')).toEqual(loginOf('foo:bar'))
+  expect(await find('registry-b.com/a')).toEqual({ identityToken: 'fizzbuzz' })
 })
 
 testWith('skopeo')('what skopeo login writes is read: for a registry, and for a namespace of it', async () => {

@@ -5,7 +5,7 @@ import { registryReference } from '../support/user-files.ts'
 
 const digest = `sha256:${'a'.repeat(64)}`
 const places = (image: string, known: { conf?: string; configured?: KnownMirrors['configured'] }) => {
-  const tables = parseRegistriesConf(known.conf ?? '', '/etc/containers/registries.conf')
+  const { tables } = parseRegistriesConf(known.conf ?? '', '/etc/containers/registries.conf')
   const { origin, mirrors } = placesOf(registryReference(image), { tables, configured: known.configured })
   return [...mirrors, { ...origin, pull: 'origin' }].map(
     ({ reference, insecure, pull }) =>

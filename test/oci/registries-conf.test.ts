@@ -10,7 +10,7 @@ import { registryReference, userFiles } from '../support/user-files.ts'
 
 const files = userFiles()
 const conf = (prefix: string, more = '') => `[[registry]]\nprefix = "${prefix}"\nlocation = "l.test"\n${more}`
-const prefixes = () => readRegistriesConf(files.environment).map((table) => `${table.prefix} ${table.blocked}`)
+const prefixes = () => readRegistriesConf(files.environment).tables.map((table) => `${table.prefix} ${table.blocked}`)
 
 describe('which files are read (containers-registries.conf.5)', () => {
   test('none is needed', () => {
@@ -148,10 +148,10 @@ testWith('go')("every registries.conf of containers/image's tests is read, or re
   expect(names.length).toBeGreaterThan(25)
   for (const name of names) {
     const why = refused[name]
-    if (why === undefined) expect(parseFixture(name), name).toBeInstanceOf(Array)
+    if (why === undefined) expect(parseFixture(name).tables, name).toBeInstanceOf(Array)
     else expect(() => parseFixture(name), name).toThrow(why)
   }
-  expect(parseFixture('unmarshal.conf')).toHaveLength(4)
+  expect(parseFixture('unmarshal.conf').tables).toHaveLength(4)
 })
 
 /** TestFindRegistry of containers/image, with the drop-ins of its folder. */
@@ -188,7 +188,8 @@ testWith('go')("images find the tables that they find in containers/image's test
   copyFileSync(testdata('find-registry.conf'), join(files.folder, 'etc/containers/registries.conf'))
   for (const name of readdirSync(testdata('registries.conf.d')))
     copyFileSync(testdata('registries.conf.d', name), join(folder, name))
-  const tables = readRegistriesConf(files.environment)
+  const { tables, helpers } = readRegistriesConf(files.environment)
+  expect(helpers?.map(({ name }) => name)).toEqual(['dropin-1', 'dropin-2'])
   expect(tables).toHaveLength(19)
   for (const [image, prefix, location] of found) {
     const table = tableFor(tables, image)
@@ -212,7 +213,7 @@ const pulls: [string, string[], string[]][] = [
   ['g.com/baz', ['1', '3', '4'], ['2', '3', '4']],
 ]
 testWith('go')("mirrors are asked for what they are asked for in containers/image's tests", async () => {
-  const tables = parseFixture('pull-sources-from-reference.conf')
+  const { tables } = parseFixture('pull-sources-from-reference.conf')
   expect(tables).toHaveLength(9)
   for (const [name, digest, tag] of pulls) {
     const { origin, mirrors } = placesOf(registryReference(`registry-${name}/image:17`), { tables })
