@@ -22,7 +22,8 @@ const maxMembers = 20_000
 const maxPath = 1024
 const maxHops = 8
 /** Documents are seldom larger, and a hundred images have 1,000 of them. */
-const maxKept = 16 * 1024
+const maxKept = 1024 ** 2
+const maxAllKept = 32 * 1024 ** 2
 const rebuild = 'make the archive again'
 
 /**
@@ -39,6 +40,7 @@ export async function indexArchive(
   const { keepSmall, signal } = options
   const index = new Map<string, Place | 'directory' | { target: string }>()
   let members = 0
+  let kept = 0
   for await (const member of readArchive(bytes, name)) {
     signal?.throwIfAborted()
     members += 1
@@ -54,8 +56,14 @@ export async function indexArchive(
     }
     // Which of two is meant depends on who reads.
     if (path === '' || index.has(path)) throw refuseEntry(name, member.path, 'is there twice', rebuild)
-    const head = keepSmall && member.size <= maxKept ? member.size : 4
-    index.set(path, member.kind === 'file' ? await placeOf(member, head) : { target: targetOf(member, path, name) })
+    const isKept = keepSmall && member.size <= maxKept && kept + member.size <= maxAllKept
+    kept += isKept ? member.size : 0
+    index.set(
+      path,
+      member.kind === 'file'
+        ? await placeOf(member, isKept ? member.size : 4)
+        : { target: targetOf(member, path, name) },
+    )
   }
   return index
 }

@@ -44,7 +44,7 @@ export function dockerArchiveSource(files: ArchiveFiles): Source {
       if (image) return image.manifest
       throw new ProviderError(
         'NOT_FOUND',
-        `Cannot find ${digest} in ${name}: it holds other images now; save that one again, or change the reference`,
+        `Cannot find ${digest} in ${name}: that is not among its images; save it again, or change the reference`,
       )
     },
     blob: async (descriptor, options) => {

@@ -44,12 +44,18 @@ export async function dockerImages(files: ArchiveFiles, options: ReadOptions): P
   const list = await readDocument(files, 'manifest.json', options)
   if (list === undefined) return undefined
   const images: DockerImage[] = []
+  const digests = new Map<string, Digest>()
   for (const listed of check(listSchema, parseJson(list, files.name), files.name) ?? [])
-    images.push(await toImage(files, listed, options))
+    images.push(await toImage(files, listed, { ...options, digests }))
   return images
 }
 
-async function toImage(files: ArchiveFiles, listed: Listed, options: ReadOptions): Promise<DockerImage> {
+interface MakeOptions extends ReadOptions {
+  /** Of compressed layers, by their paths: images share layers. */
+  readonly digests: Map<string, Digest>
+}
+
+async function toImage(files: ArchiveFiles, listed: Listed, options: MakeOptions): Promise<DockerImage> {
   const { name } = files
   const configPath = member(listed.Config, name)
   const bytes = (await readDocument(files, configPath, options)) ?? missing(configPath, name)
@@ -83,16 +89,21 @@ async function toImage(files: ArchiveFiles, listed: Listed, options: ReadOptions
 async function describeLayer(
   files: ArchiveFiles,
   { path, diffId }: { readonly path: string; readonly diffId: Digest },
-  options: ReadOptions,
+  options: MakeOptions,
 ): Promise<Descriptor> {
   const place = (await files.find(path, options)) ?? missing(path, files.name)
   const mediaType = 'application/vnd.oci.image.layer.v1.tar'
   if (!isCompressed(place.head)) return { mediaType, digest: diffId, size: place.size }
+  const digest = options.digests.get(path) ?? (await digestOfMember(files, path, options))
+  options.digests.set(path, digest)
+  return { mediaType: `${mediaType}+${place.head[0] === 0x1f ? 'gzip' : 'zstd'}`, digest, size: place.size }
+}
+
+async function digestOfMember(files: ArchiveFiles, path: string, options: ReadOptions): Promise<Digest> {
   const hash = createHash('sha256')
   const file = (await files.open(path, options)) ?? missing(path, files.name)
   for await (const chunk of file.bytes as AsyncIterable<Buffer>) hash.update(chunk)
-  const kind = place.head[0] === 0x1f ? 'gzip' : 'zstd'
-  return { mediaType: `${mediaType}+${kind}`, digest: digestFromHex(hash.digest('hex')), size: place.size }
+  return digestFromHex(hash.digest('hex'))
 }
 
 function member(text: string, name: string): string {

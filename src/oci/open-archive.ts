@@ -10,6 +10,13 @@ import type { ReadOptions } from './layout-files.ts'
 /** What follows the end of a tar is read as well, to be sure that it is nothing. */
 const maxArchive = 64n * 1024n ** 3n
 
+/** What somebody may take for a tar, by its first bytes. */
+const otherKinds: Readonly<Record<string, string>> = {
+  '\xfd7zX': 'compressed with xz',
+  BZh: 'compressed with bzip2',
+  'PK\x03\x04': 'a ZIP archive',
+}
+
 /** An archive's file; `name` is for messages. */
 export interface Where extends ReadOptions {
   readonly path: string
@@ -36,6 +43,9 @@ export async function openArchive({ path, name }: Where, options: { readonly chu
     const identity = identityOf(found, name)
     const magic = Buffer.alloc(4)
     await file.read(magic, 0, 4, 0)
+    const other = otherKinds[magic.toString('latin1')] ?? otherKinds[magic.toString('latin1', 0, 3)]
+    if (other !== undefined)
+      throw new ProviderError('BAD_IMAGE', `Cannot read ${name}: it is ${other}; make it plain, or use gzip or zstd`)
     if (!isCompressed(magic)) {
       const bytes = fileBytes(file, Number(found.size), options)
       return { identity, compressed: false, bytes, close: () => file.close() }

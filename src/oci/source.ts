@@ -17,7 +17,7 @@ export interface Referrer extends Descriptor {
 export const maxDocument = 4 * 1024 * 1024
 
 /**
- * Where images come from: a registry, a layout on disk; later archives, mirrors, and registries that want a login.
+ * Where images come from: a registry, a layout in a folder, an archive.
  * A source is bound to one repository, and so are its credentials. It only transports, and nobody trusts it: the
  * cache proves what came before anything reads it.
  */

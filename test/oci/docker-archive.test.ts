@@ -11,7 +11,7 @@ import { skopeo } from '../support/docker-registry.ts'
 import { startRegistry } from '../support/fault-registry.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { goModule } from '../support/go-module.ts'
-import { type Blob, blobsOf, image, layoutFilesOf, tarOf, writeLayoutOf } from '../support/layout.ts'
+import { type Blob, blobsOf, image, index, layoutFilesOf, tarOf, writeLayoutOf } from '../support/layout.ts'
 import { testWith } from '../support/needs.ts'
 import { pulled } from '../support/pulled.ts'
 import { amd64, sampleTree } from '../support/sample.ts'
@@ -96,7 +96,7 @@ test('the same content has the same pin, however it is packed, and a pin outlive
   expect((await pull(`@${pin}`)).tree).toEqual(sampleTree('amd64'))
   writeFileSync(path, save([entry], { 'other.json': other.config.bytes, 'other.tar': other.layers[0]?.bytes }))
   expect(await failure(pull(`@${pin}`))).toContain(
-    `Cannot find ${pin} in docker-archive:${path}: it holds other images`,
+    `Cannot find ${pin} in docker-archive:${path}: that is not among its images`,
   )
 })
 
@@ -134,6 +134,22 @@ test('a layout within it is used where it is whole, else manifest.json', async (
   writeFileSync(path, hybrid())
   expect((await pull(`@${amd64.manifest.digest}`)).tree).toEqual(sampleTree('amd64'))
   expect(await source().referrers(amd64.manifest.digest)).toEqual([])
+})
+
+test('of an index, Docker saves the platforms that it has', async () => {
+  const arm64 = image([tar(file('arm'))], { architecture: 'arm64' })
+  const both = index({ arm64, amd64 })
+  const saved = layoutFilesOf({ 'postgres:17': both }, blobsOf(amd64))
+  writeFileSync(path, save(undefined, Object.fromEntries(saved)))
+  expect(await pull(':17')).toMatchObject({ digest: both.digest, tree: sampleTree('amd64') })
+  await expect(pulled(`docker-archive:${path}:17`, {}, 'linux/arm64')).rejects.toThrow(
+    /Cannot find sha256:.* that is not among its images/,
+  )
+})
+
+test('a layout without manifest.json is one all the same', async () => {
+  writeFileSync(path, tarOf(layoutFilesOf({ 'postgres:17': amd64.manifest }, blobsOf(amd64))))
+  expect(await pull(':17')).toMatchObject({ digest: amd64.manifest.digest, tree: sampleTree('amd64') })
 })
 
 const configOf = (more: object) => image(layers, { config: more }).config.bytes
