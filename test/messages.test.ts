@@ -49,6 +49,8 @@ const cases: [string, () => Promise<string>][] = [
   ['bad digest', () => checkFailure({ image: 'registry.example.com/postgres@sha256:1234' })],
   ['missing layout', () => checkFailure({ image: `oci:${folder}/nowhere:pg18` })],
   ['unreadable layout', () => unreadableLayout()],
+  ['missing archive', () => checkFailure({ image: `oci-archive:${folder}/nowhere.tar:pg18` })],
+  ['folder instead of an archive', () => checkFailure({ image: `docker-archive:${layout}:pg18` })],
   ['missing tag', () => checkFailure({ image: `oci:${layout}:pg19` })],
   ['unreachable registry', () => checkFailure({ image: '127.0.0.1:1/postgres:17' })],
   ['wrong platform', () => checkFailure({ image: `oci:${layout}:arm64` }, extension)],
