@@ -1,6 +1,8 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect } from 'vitest'
+import { parseReference } from '../../src/model/reference.ts'
+import { openSource } from '../../src/oci/open.ts'
 import { command } from '../support/command.ts'
 import { type RegistryOptions, startRegistry, type TestRegistry } from '../support/fault-registry.ts'
 import { temporaryFolder } from '../support/folder.ts'
@@ -121,5 +123,28 @@ for (const referrers of [true, false])
       )
       expect(found.referrers).toHaveLength(2)
       expect(requests.some((line) => line.includes('/manifests/sha256-'))).toBe(!referrers)
+    },
+  )
+
+for (const referrers of [true, false])
+  testWith('cosign', 'skopeo')(
+    `what cosign says of an image is found, ${referrers ? 'by the API' : 'by tag'}, as a bundle and as a .sig tag`,
+    async () => {
+      const { host } = await start({ referrers })
+      const name = `${host}/some/where`
+      await run('skopeo', 'copy', '--dest-tls-verify=false', `oci:${layout}:both`, `docker://${name}:1`)
+      const keys = { env: { ...env, COSIGN_PASSWORD: '' }, cwd: home }
+      const cosign = (...words: readonly string[]) => command('cosign', words, keys)
+      await cosign('generate-key-pair', `--output-key-prefix=${referrers}`)
+      const digest = amd64.manifest.digest
+      const sign = ['sign', '--yes', `--key=${referrers}.key`, '--tlog-upload=false', '--use-signing-config=false']
+      await cosign(...sign, '--allow-http-registry', `${name}@${digest}`)
+      await cosign(...sign, '--allow-http-registry', '--new-bundle-format=false', `${name}@${digest}`)
+      const source = openSource(parseReference(`${name}@${digest}`), {
+        settings: { [host]: { insecure: true } },
+        env: {},
+      })
+      const found = (await source.referrers(digest)).map(({ artifactType }) => artifactType)
+      expect(found.sort()).toEqual(['application/vnd.dev.sigstore.bundle.v0.3+json', undefined])
     },
   )
