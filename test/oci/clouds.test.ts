@@ -74,7 +74,9 @@ test("Docker Hub's limit of pulls is waited for, and named when it stays", async
   const read = () => pulled(`${host}/team/image:both`, { settings: { [host]: { insecure: true } }, env: {}, network })
   registry.fault(/manifests/, limit)
   expect((await read()).tree).toEqual(sampleTree('amd64'))
-  expect(waits[0]).toBe(7000)
+  // What is left of the seven seconds; without the header the first wait is half a second.
+  expect(waits[0]).toBeGreaterThan(1000)
+  expect(waits[0]).toBeLessThanOrEqual(7000)
   registry.fault(/manifests/, ...Array.from({ length: 20 }, () => limit))
   await expect(read()).rejects.toThrow(/^Cannot .*429.*it allows no more requests now/)
 })
