@@ -202,10 +202,13 @@ async function unreadableLayout(): Promise<string> {
 
 /** What an image in a registry meets when these are the stack's registry settings. */
 async function withRegistries(settings: string, registry = 'registry.example.com'): Promise<string> {
-  const config = { get: () => settings, require: () => '' }
-  await distribution.configure?.({ config: config as never })
+  const configure = (registries: string) => {
+    const get = (key: string) => (key === 'postgres-oci:registries' ? registries : undefined)
+    return distribution.configure?.({ config: { get, require: () => '' } as never })
+  }
+  await configure(settings)
   const message = await checkFailure({ image: `${registry}/postgres:18` })
-  await distribution.configure?.({ config: { ...config, get: () => '{}' } as never })
+  await configure('{}')
   return message
 }
 

@@ -11,7 +11,9 @@ export function inspectionText(inspection: Inspection): string[] {
     ['digest', [inspection.digest]],
     ['manifest', inspection.manifest === inspection.digest ? [] : [inspection.manifest]],
     ['platform', [others.length > 0 ? `${platform} (there are ${platforms.join(', ')})` : platform]],
-    ['kind', kind === 'unknown' ? ['neither distribution nor extension'] : [`${kind}: ${inspection.why.join('; ')}`]],
+    ['kind', [kind === 'unknown' ? 'neither distribution nor extension' : kind]],
+    // Of an unknown one, stderr says why.
+    ['told by', kind === 'unknown' ? [] : inspection.why],
     optional('postgres', postgres && (postgres.version ?? String(postgres.major))),
     optional('mode', inspection.mode),
     optional('layout', inspection.layout),

@@ -18,10 +18,11 @@ export async function writeLines(output: Writable, lines: Iterable<string>): Pro
   await flush()
 }
 
-/** Names and what belongs to each, one value a line, in two columns. */
+/** Names and what belongs to each, one value a line, in two columns; without the names that have nothing. */
 export function columns(rows: readonly (readonly [name: string, values: readonly string[]])[]): string[] {
-  const width = Math.max(...rows.map(([name]) => name.length)) + 2
-  return rows.flatMap(([name, values]) =>
+  const told = rows.filter(([, values]) => values.length > 0)
+  const width = Math.max(...told.map(([name]) => name.length)) + 2
+  return told.flatMap(([name, values]) =>
     values.map((value, index) => `${(index === 0 ? name : '').padEnd(width)}${printable(value, 1000)}`),
   )
 }

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { messageOf, ProviderError } from '../model/error.ts'
+import { bundle } from './bundle.ts'
 import { inspect } from './inspect.ts'
 import type { Terminal, Verb } from './verb.ts'
 
 /** Each is a file of its own. */
-const verbs: readonly Verb[] = [inspect]
+const verbs: readonly Verb[] = [inspect, bundle]
 
 const usageError = 2
 

@@ -49,7 +49,7 @@ async function distributionFindings(request: ImageRequest, flat: FlatImage): Pro
   const libc = await libcOf(flat, facts.server)
   return {
     kind: 'distribution',
-    why: [`its server is ${facts.server}`],
+    why: [`server: ${facts.server}`],
     layout: facts.layout,
     mode: facts.mode,
     postgres: { version: facts.version, major: facts.major },
@@ -66,8 +66,8 @@ async function extensionFindings(request: ImageRequest, flat: FlatImage): Promis
   return {
     kind: 'extension',
     why: [
-      ...named('its control files', matching(/^live\/share\/extension\/([^/]+\.control)$/)),
-      ...named('its modules', matching(/^live\/lib\/([^/]+\.so)$/)),
+      ...named('control files', matching(/^live\/share\/extension\/([^/]+\.control)$/)),
+      ...named('modules', matching(/^live\/lib\/([^/]+\.so)$/)),
     ],
     provides: facts.provides,
     ...(facts.major === undefined ? {} : { postgres: { major: facts.major } }),

@@ -107,7 +107,7 @@ function bad(text: string, reason: string): ProviderError {
 }
 
 /** The name without tag and digest. */
-function formatName(reference: Reference): string {
+export function formatName(reference: Reference): string {
   if (reference.transport === 'registry') return `${reference.registry}/${reference.repository}`
   return `${reference.transport}:${reference.path}`
 }

@@ -10,7 +10,7 @@ export interface NamedImage {
 }
 
 /** Cosign's tags, and the lists of registries without a referrers API: nothing that anybody installs. */
-const aside = /^sha256-[0-9a-f]{64}(?:\.|$)/
+const aside = /(?:^|:)sha256-[0-9a-f]{64}(?:\.|$)/
 
 /**
  * The image that a tag means: the one of that name; else the one whose name is the same to Docker (`postgres:17` and

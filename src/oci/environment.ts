@@ -8,6 +8,8 @@ export type Log = (line: string) => void
 export interface Environment {
   /** The stack's `postgres-oci:registries`; comes before what is found on disk. */
   readonly settings?: RegistrySettings
+  /** Path of the archive that is the only source of what registries have: {@link bundleSource}. */
+  readonly bundle?: string | undefined
   /** Where HOME, DOCKER_CONFIG, proxies and the like are looked up. @default process.env */
   readonly env?: NodeJS.ProcessEnv
   /** Where etc/, run/ and usr/share/ are. @default '/' */

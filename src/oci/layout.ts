@@ -4,12 +4,10 @@ import { ProviderError } from '../model/error.ts'
 import { chooseImage, type NamedImage } from './choose.ts'
 import { parseJson } from './json.ts'
 import { type LayoutFiles, type ReadOptions, readDocument } from './layout-files.ts'
-import { manifestsIn, referrersAmong } from './referrers.ts'
+import { manifestsIn, referrersAmong, refName } from './referrers.ts'
 import { check, digestSchema } from './schema.ts'
 import type { Source } from './source.ts'
 
-// What skopeo, podman and our bundles write: a tag, or a whole reference.
-const refName = 'org.opencontainers.image.ref.name'
 // What BuildKit, containerd and Docker write besides: the whole reference, where theirs of refName is only its tag.
 const containerdName = 'io.containerd.image.name'
 

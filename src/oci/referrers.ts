@@ -6,7 +6,8 @@ import { maxDocument, type Referrer } from './source.ts'
 /** More than anything has; a list that is longer is cut. */
 export const maxReferrers = 1000
 
-const refName = 'org.opencontainers.image.ref.name'
+/** What an image is called in a layout: a tag, or a whole reference, as skopeo, podman and our bundles write it. */
+export const refName = 'org.opencontainers.image.ref.name'
 
 /** Where registries without the referrers API have the list (distribution-spec, "Referrers Tag Schema"). */
 export const listTag = (digest: Digest) => `sha256-${hexOf(digest)}`
@@ -60,7 +61,8 @@ export async function referrersAmong(
   const add = (one: Referrer) => void (found.size < maxReferrers && found.set(one.digest, one))
   for (const entry of listed) {
     const tag = String(entry.annotations?.[refName])
-    if (tags.includes(tag)) {
+    // In a bundle, the tag ends a whole reference.
+    if (tags.includes(tag.slice(tag.lastIndexOf(':') + 1))) {
       add(referrerOf(entry))
       continue
     }

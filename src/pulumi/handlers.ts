@@ -17,7 +17,11 @@ import { unreachable } from './unreachable.ts'
 function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
   const { schema, nameOf } = kind
   return {
-    configure: async ({ config }) => configureRegistries(config.get('postgres-oci:registries')),
+    configure: async ({ config }) =>
+      configureRegistries({
+        registries: config.get('postgres-oci:registries'),
+        bundle: config.get('postgres-oci:bundle'),
+      }),
 
     // Everything a preview shows is found here, because a preview calls check and diff only.
     check: operation(async (olds: Values, news: Values) => {

@@ -20,7 +20,7 @@ import { runScript, systemdUnit } from '../postgres/unit.ts'
 import { checksEnded } from './checks.ts'
 import type { DistributionInputs } from './inputs.ts'
 import { signal } from './interrupt.ts'
-import { registries } from './registries.ts'
+import { bundle, registries } from './registries.ts'
 
 /** What a resource's inputs say of its host. */
 export type Place = Pick<DistributionInputs, 'connection' | 'root' | 'instance'>
@@ -31,7 +31,7 @@ const cache = openCache(undefined, { log })
 const pool = connectionPool()
 const who = `${userInfo().username}@${hostname()}`
 
-const environment = (): Environment => ({ settings: registries(), log })
+const environment = (): Environment => ({ settings: registries(), bundle: bundle(), log })
 
 /** @param image pinned, as `name@sha256:…` */
 export function imageRequest(image: string, platform: string): ImageRequest {

@@ -1,0 +1,85 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { z } from 'zod'
+import { messageOf, ProviderError } from '../model/error.ts'
+import { printable, quote } from '../model/quote.ts'
+
+/** An image that a stack's state pins. */
+export interface PinnedImage {
+  /** `name@sha256:…`. */
+  readonly image: string
+  /** As the program wrote it. */
+  readonly reference: string
+  readonly platform: string
+}
+
+const maxState = 512 * 1024 ** 2
+const ours = /^pulumi-nodejs:dynamic\/postgres-oci:(?:Distribution|Extension)$/
+
+// What else a state holds is not looked at.
+const stateSchema = z.object({
+  deployment: z.object({
+    resources: z
+      .array(z.object({ type: z.string(), delete: z.boolean().optional(), outputs: z.unknown().optional() }))
+      .nullish(),
+  }),
+})
+const outputsSchema = z.object({ image: z.string(), reference: z.string(), platform: z.string() })
+
+/**
+ * The images in what `pulumi stack export` prints.
+ *
+ * @param name of the stack or file, for messages
+ */
+export function imagesInState(text: string, name: string): PinnedImage[] {
+  const state = stateSchema.safeParse(parse(text))
+  if (!state.success)
+    throw new ProviderError('BAD_INPUT', `Cannot read ${quote(name)}: it is not what pulumi stack export prints`)
+  const images = (state.data.deployment.resources ?? [])
+    .filter((resource) => ours.test(resource.type) && !resource.delete)
+    .map(({ outputs }) => {
+      const parsed = outputsSchema.safeParse(outputs)
+      if (parsed.success) return parsed.data
+      const field = parsed.error.issues[0]?.path.join('.') || 'image'
+      throw new ProviderError(
+        'BAD_INPUT',
+        `Cannot bundle ${quote(name)}: ${quote(field)} of one of its images is secret or missing; run pulumi up, or name the images themselves`,
+      )
+    })
+  if (images.length > 0) return images
+  throw new ProviderError(
+    'NOT_FOUND',
+    `Cannot bundle ${quote(name)}: its state has no Distribution and no Extension; run pulumi up first, or name the images themselves`,
+  )
+}
+
+/** Secrets stay encrypted in it. */
+export async function exportStack(
+  name: string,
+  options: { readonly env: NodeJS.ProcessEnv; readonly signal: AbortSignal },
+): Promise<string> {
+  const words = ['stack', 'export', '--non-interactive', '--stack', name]
+  try {
+    return (await promisify(execFile)('pulumi', words, { ...options, maxBuffer: maxState })).stdout
+  } catch (error) {
+    options.signal.throwIfAborted()
+    const { code, stderr } = error as { code?: unknown; stderr?: string }
+    const said = code === 'ENOENT' ? 'there is no pulumi on the PATH' : printable(lastLine(stderr) || messageOf(error))
+    throw new ProviderError(
+      'BAD_INPUT',
+      `Cannot export the stack ${quote(name)}: ${said}; run this in the project's folder, or name the images themselves, with a tag`,
+    )
+  }
+}
+
+function lastLine(text: string | undefined): string {
+  return text?.trim().split('\n').at(-1) ?? ''
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
