@@ -16,10 +16,13 @@ const modules = {
   'tools/buildkit': ['github.com/moby/buildkit/cmd/buildctl', 'github.com/moby/buildkit/cmd/buildkitd'],
 }
 
+const large = ['registry', 'cosign', 'buildkitd']
+
 /** Puts them in PATH, built once; where Go or a module cannot be had, the tests say what they lack. */
 export function ensureGoTools() {
   const folders = Object.keys(modules).map(folderOf)
   try {
+    // Together they take up to eight minutes on two cores; buildkitd and cosign are half of that.
     for (const [module, paths] of Object.entries(modules)) for (const path of paths) build(module, path)
   } catch (error) {
     if (process.env.CI === 'true') throw error
@@ -44,6 +47,8 @@ function build(module, path) {
   const temporary = `${file}.${process.pid}`
   // One after another: each uses all cores, and shares what the ones before compiled.
   const words = ['build', '-C', module, '-trimpath', '-ldflags', '-s -w', '-o', temporary, path]
-  step(`Building ${name}`, 'go', words, { env: { ...process.env, CGO_ENABLED: '0' } })
+  step(`Building ${name}${large.includes(name) ? ' (up to 3 minutes)' : ''}`, 'go', words, {
+    env: { ...process.env, CGO_ENABLED: '0' },
+  })
   renameSync(temporary, file)
 }

@@ -10,7 +10,6 @@ import { readImage } from '../../src/oci/image.ts'
 import { openSource } from '../../src/oci/open.ts'
 import type { RegistrySettings } from '../../src/oci/settings.ts'
 import { type RealRegistry, skopeo, startDockerRegistry } from '../support/docker-registry.ts'
-import { startRegistry } from '../support/fault-registry.ts'
 import { blobsOf, image, index, writeLayoutOf } from '../support/layout.ts'
 import { testWith } from '../support/needs.ts'
 import { directory, file, tar } from '../support/tar.ts'
@@ -80,21 +79,6 @@ testWith('docker-registry', 'skopeo')(
   },
 )
 
-testWith('docker-registry', 'skopeo')("an image in Docker's own format is read", async () => {
-  const { host } = await real('docker')
-  await skopeo(
-    folder,
-    'copy',
-    '--format=v2s2',
-    '--dest-tls-verify=false',
-    `oci:${layout}:one`,
-    `docker://${host}/team/pg:17`,
-  )
-  const { manifest, blobs } = await pulled(`${host}/team/pg:17`, { [host]: { insecure: true } }, 'amd64')
-  expect(manifest).not.toBe(amd64.manifest.digest)
-  expect(blobs).toEqual(amd64.layers.map((layer) => layer.digest))
-})
-
 testWith(
   'docker-registry',
   'skopeo',
@@ -115,19 +99,4 @@ testWith(
   await expect(openSource(reference, none).resolve('17')).rejects.toThrow(
     /Cannot use ".*none\.pem": there is no such file/,
   )
-})
-
-testWith('skopeo')('skopeo reads from the registry of our fault tests what we put there', async () => {
-  const registry = await startRegistry({ both }, [...blobsOf(amd64), ...blobsOf(arm64)])
-  closing.push(registry)
-  const copy = join(folder, 'copy')
-  await skopeo(
-    folder,
-    'copy',
-    '--all',
-    '--src-tls-verify=false',
-    `docker://${registry.host}/team/image:both`,
-    `oci:${copy}:both`,
-  )
-  expect((await openSource(parseReference(`oci:${copy}:both`)).resolve('both')).digest).toBe(both.digest)
 })
