@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
@@ -189,6 +189,12 @@ describe.skipIf(['docker-registry', 'skopeo', 'pulumi'].some(lacks))('with a rea
     expect(copied).toEqual(expect.arrayContaining(wanted.map(({ digest }) => hexOf(digest))))
   })
 
+  test('a bundle made from a bundle alone is the same, to the byte', async () => {
+    const options = { env: { PGOCI_BUNDLE: at('multi.tar'), PGOCI_CACHE: at('cache-4') } }
+    await bundleOf([`${registry.host}/acme/multi:1`, '-o', at('copy.tar')], options)
+    expect(readFileSync(at('copy.tar')).equals(readFileSync(at('multi.tar')))).toBe(true)
+  })
+
   test('of an index, only the platforms that were asked for', async () => {
     const path = at('one.tar')
     await bundleOf(['--platform', `linux/${other}`, `${registry.host}/acme/multi:1`, '-o', path])
@@ -282,6 +288,11 @@ describe.skipIf(['docker-registry', 'skopeo', 'pulumi'].some(lacks))('with a rea
 test('the schema of bundle is published', async () => {
   const schema = `${JSON.stringify(z.toJSONSchema(bundleSchema, { io: 'input' }), null, 2)}\n`
   await expect(schema).toMatchFileSnapshot('../../docs/schemas/bundle.json')
+})
+
+test('the package brings the command', () => {
+  const { bin, version } = JSON.parse(readFileSync('package.json', 'utf8'))
+  expect(execFileSync(resolve(bin.pgoci), ['--version'], { encoding: 'utf8' })).toBe(`${version}\n`)
 })
 
 test('words that are not understood are a usage error', async () => {
