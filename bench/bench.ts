@@ -71,7 +71,7 @@ if (isReading) {
       input,
       'MB/s are of unpacked bytes. Registry, disks and layouts are warm in the page cache, our own cache is empty except',
       "for the resolutions. Our seconds are those inside a provider that runs already, the others' the whole command's;",
-      "memory is the largest process's peak, ours with all of Pulumi's SDK loaded.",
+      "memory is the largest process's peak, ours with all of Pulumi's SDK loaded. Processor: of all processes together.",
     ],
     rows,
   }

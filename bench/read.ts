@@ -10,7 +10,14 @@ import { alignTable } from './report.ts'
 interface Reader {
   readonly name: string
   readonly how: string
-  run(folder: string): Promise<{ readonly seconds?: number; readonly memory?: number }>
+  run(folder: string): Promise<{ readonly seconds?: number; readonly memory?: number; readonly processor: number }>
+}
+
+interface Sample {
+  readonly seconds: number
+  /** Seconds of all processors together, which other work on the machine changes less. */
+  readonly processor: number
+  readonly memory: number
 }
 
 interface ReadRow {
@@ -19,7 +26,7 @@ interface ReadRow {
   readonly how: string
   /** Of the unpacked image. */
   readonly megabytes: number | undefined
-  readonly samples: { readonly seconds: number; readonly memory: number }[]
+  readonly samples: Sample[]
 }
 
 interface ReadField {
@@ -51,7 +58,7 @@ export async function measureReading(field: ReadField): Promise<ReadRow[]> {
         const result = await act(folder)
         const whole = (performance.now() - started) / 1000
         const peak = watch.stop()
-        const sample = { seconds: result.seconds ?? whole, memory: result.memory ?? peak }
+        const sample = { ...result, seconds: result.seconds ?? whole, memory: result.memory ?? peak }
         field.progress(`run ${run} of ${field.runs}, ${title}, ${name}: ${sample.seconds.toFixed(2)} s`)
         const row = rows.find((one) => one.title === title && one.name === name)
         if (row) row.samples.push(sample)
@@ -95,8 +102,17 @@ function scenariosOf({ registry, size }: ReadField, { gzip, zstd }: Layouts) {
     name,
     how,
     run: async (folder) => {
-      await command('bash', ['-euo', 'pipefail', '-c', script], { env: { ...process.env, WORK: folder } })
-      return {}
+      const env = { ...process.env, WORK: folder }
+      const said = await command('bash', ['-euo', 'pipefail', '-c', `${script}\ntimes`], { env })
+      // The last line: user and system time of what the shell ran, as 0m5.123s 0m0.456s.
+      const [user = 0, system = 0] = [
+        ...(said
+          .trimEnd()
+          .split('\n')
+          .at(-1)
+          ?.matchAll(/(\d+)m([\d.]+)s/g) ?? []),
+      ].map(([, minutes, seconds]) => Number(minutes) * 60 + Number(seconds))
+      return { processor: user + system }
     },
   })
   const hash = (tool: string, blobs: readonly string[]) =>
@@ -164,8 +180,7 @@ async function program(registry: string, folder: string, words: readonly string[
     PGOCI_REGISTRIES: JSON.stringify({ [registry]: { insecure: true } }),
   }
   const said = await command(process.execPath, [join(import.meta.dirname, 'programs', 'read.ts'), ...words], { env })
-  const { seconds, memory } = JSON.parse(said) as { seconds: number; memory: number }
-  return { seconds, memory }
+  return JSON.parse(said) as Sample
 }
 
 interface ReadReport {
@@ -181,16 +196,18 @@ export function formatReadingJson(report: ReadReport): string {
 export function formatReading({ conditions, rows }: ReadReport): string {
   const lines: string[][] = []
   for (const title of new Set(rows.map((row) => row.title))) {
-    lines.push([title, 'seconds', 'MB/s', 'memory', 'how'])
+    lines.push([title, 'seconds', 'MB/s', 'processor', 'memory', 'how'])
     for (const { name, how, megabytes, samples } of rows.filter((row) => row.title === title)) {
       const seconds = median(samples.map((one) => one.seconds))
+      const processor = median(samples.map((one) => one.processor))
       const memory = median(samples.map((one) => one.memory))
       const speed = megabytes === undefined ? '-' : (megabytes / seconds).toFixed(0)
-      lines.push([`  ${name}`, seconds.toFixed(2), speed, `${(memory / 1e6).toFixed(0)} MB`, how])
+      const cells = [seconds.toFixed(2), speed, `${processor.toFixed(2)} s`, `${(memory / 1e6).toFixed(0)} MB`, how]
+      lines.push([`  ${name}`, ...cells])
     }
     lines.push([])
   }
-  return [...conditions, '', alignTable(lines, { right: [1, 2, 3] }), ''].join('\n')
+  return [...conditions, '', alignTable(lines, { right: [1, 2, 3, 4] }), ''].join('\n')
 }
 
 function median(values: readonly number[]): number {

@@ -1,5 +1,5 @@
-// Run as a process of its own: reads images with the whole provider loaded, and prints as JSON how long that took and
-// the most memory that the process had, in bytes, before and in all.
+// Run as a process of its own: reads images with the whole provider loaded, and prints as JSON how long that took, in
+// seconds and seconds of all processors, and the most memory that the process had, in bytes.
 // node bench/programs/read.ts image REFERENCE            flattens one image, every byte of it verified
 // node bench/programs/read.ts facts TIMES REFERENCE…     resolves tags and tells facts, each reference so often
 import { loadDistribution } from '../../src/engine/distribution.ts'
@@ -22,7 +22,7 @@ async function requestOf(text: string): Promise<ImageRequest> {
   return { source, reference, digest, platform: process.arch === 'arm64' ? 'linux/arm64' : 'linux/amd64', cache }
 }
 
-const before = most()
+const used = process.cpuUsage()
 const started = performance.now()
 if (mode === 'image') await readFlatImage(await requestOf(words[0] ?? ''), 'strip')
 else {
@@ -34,5 +34,7 @@ else {
     }
   }
 }
-console.log(JSON.stringify({ seconds: (performance.now() - started) / 1000, before, memory: most() }))
+const seconds = (performance.now() - started) / 1000
+const { user, system } = process.cpuUsage(used)
+console.log(JSON.stringify({ seconds, processor: (user + system) / 1e6, memory: most() }))
 process.exit()
