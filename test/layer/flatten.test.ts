@@ -2,17 +2,10 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { LayerEntry } from '../../src/layer/entry.ts'
 import { flatten } from '../../src/layer/flatten.ts'
-import { digestOf } from '../../src/model/digest.ts'
 import { ProviderError } from '../../src/model/error.ts'
 import { parentOf } from '../../src/model/tree.ts'
-import { plainStacks, type Step, stacks } from '../support/stacks.ts'
+import { entryOf, plainStacks, type Step, stacks } from '../support/stacks.ts'
 import { describeTree, sum } from '../support/tar.ts'
-
-function entryOf(step: Step): LayerEntry {
-  if (step.do !== 'file') return { kind: step.do, ...step } as LayerEntry
-  const { path, content, executable } = step
-  return { kind: 'file', path, digest: digestOf(content), size: content.length, executable }
-}
 
 function tryFlatten(stack: readonly Step[][]): string[] | string {
   try {

@@ -11,6 +11,11 @@ const modules = {
     name: 'github.com/google/go-containerregistry@v0.22.1',
     sum: 'h1:RZuuSYhTvlDvtsK+NkutoCZ//C0X2ebLK8X8l3ULs84=',
   },
+  // The specification of images, with its own tests; Apache-2.0.
+  imageSpec: {
+    name: 'github.com/opencontainers/image-spec@v1.1.1',
+    sum: 'h1:y0fUlFfIZhPF1W537XOLg0/fcx6zcHCJwooC2xJA040=',
+  },
 } as const
 
 /** The folder of a Go module, downloaded if it is not there yet. Its files are read-only. */
