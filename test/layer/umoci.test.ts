@@ -47,7 +47,7 @@ function unpack(layers: readonly Buffer[]): string[] | string {
   }
 }
 
-const runs = Number(process.env['PGOCI_RUNS'] ?? 3000)
+const runs = Number(process.env['PGOCI_RUNS'] ?? 3500)
 const seed = Number(process.env['PGOCI_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 const archivesOf = (stack: readonly Step[][]) => stack.map((steps) => tar(...steps.map(memberOf)))
 // Whiteouts below links in a circle, and hardlinks to links that lead nowhere: legal, and more than umoci can.
@@ -107,7 +107,7 @@ testWith('umoci')('thousands of random stacks, side by side, give the trees that
     }
   }
   process.stdout.write(`umoci: ${compared} of ${runs} random stacks compared, all the same (PGOCI_SEED=${seed})\n`)
-  expect(compared).toBeGreaterThan(runs * 0.9)
+  expect(compared).toBeGreaterThan(runs * 0.95)
 })
 
 async function isDifferent(stack: Step[][]): Promise<boolean> {
