@@ -22,7 +22,7 @@ const large = ['registry', 'cosign', 'buildkitd']
 export function ensureGoTools() {
   const folders = Object.keys(modules).map(folderOf)
   try {
-    // Together they take up to eight minutes on two cores; buildkitd and cosign are half of that.
+    // Together they take up to eight minutes on two cores, cosign a third of that.
     for (const [module, paths] of Object.entries(modules)) for (const path of paths) build(module, path)
   } catch (error) {
     if (process.env.CI === 'true') throw error
