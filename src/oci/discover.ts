@@ -38,7 +38,7 @@ async function byApi(repository: Repository, digest: Digest, { signal }: Discove
       await answer.body.dump()
       return page === 0 ? undefined : found
     }
-    found.push(...manifestsIn(await readBody(answer.body, maxDocument, repository.name)).map(referrerOf))
+    found.push(...manifestsIn(await readBody(answer, maxDocument, repository.name)).map(referrerOf))
     next = nextPage(answer, repository.origin)
   }
   return found
@@ -67,7 +67,7 @@ async function manifestAt(repository: Repository, tag: string, signal: AbortSign
   const answer = await repository.get(`manifests/${tag}`, { headers, signal, statuses: [200, 404] })
   const mediaType = typeOf(answer.headers['content-type']) ?? ''
   if (answer.statusCode === 200 && (isIndexType(mediaType) || isManifestType(mediaType)))
-    return { mediaType, bytes: await readBody(answer.body, maxDocument, repository.name) }
+    return { mediaType, bytes: await readBody(answer, maxDocument, repository.name) }
   await answer.body.dump()
   return undefined
 }

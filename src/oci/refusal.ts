@@ -31,7 +31,7 @@ interface Refusal extends Pick<Answer, 'statusCode' | 'headers' | 'url'> {
 
 /** Reads what an answer says, and gives its connection back. */
 export async function readRefusal(answer: Answer, name: string): Promise<Refusal> {
-  const body = await readBody(answer.body, maxErrorBody, name).catch(() => new Uint8Array())
+  const body = await readBody(answer, maxErrorBody, name).catch(() => new Uint8Array())
   const { statusCode, headers, url } = answer
   return { statusCode, headers, url, reason: reasonIn(body) }
 }

@@ -6,6 +6,7 @@ import { blobStream } from './blob.ts'
 import { readBody } from './body.ts'
 import type { Answer } from './client.ts'
 import { discoverReferrers } from './discover.ts'
+import { delayAfter, maxAttempts, type Network, wait } from './network.ts'
 import { openRepository, type Repository, type RepositoryOptions } from './repository.ts'
 import { acceptedManifests, mediaTypeIn, typeOf } from './schema.ts'
 import { maxDocument, type Source } from './source.ts'
@@ -24,11 +25,10 @@ export function registrySource(reference: RegistryReference, options: Repository
       const announced = announcedBy(head)
       if (head.statusCode === 200 && announced !== undefined) return { digest: announced }
       // Not all registries answer HEAD, or say the digest there (distribution-spec: the header is optional).
-      return { digest: await resolveByGet(repository, tag, signal) }
+      return { digest: await resolveByGet(repository, tag, { network: options.network, signal }) }
     },
     manifest: async (digest, { signal } = {}) => {
-      const answer = await repository.get(`manifests/${digest}`, { headers, signal })
-      return readBody(answer.body, maxDocument, name)
+      return (await getDocument(repository, digest, { network: options.network, signal })).bytes
     },
     blob: async (descriptor, { signal } = {}) =>
       blobStream(descriptor, { repository, network: options.network, signal }),
@@ -36,10 +36,29 @@ export function registrySource(reference: RegistryReference, options: Repository
   }
 }
 
-async function resolveByGet(repository: Repository, tag: string, signal: AbortSignal | undefined): Promise<Digest> {
+interface Patience {
+  readonly network: Network | undefined
+  readonly signal: AbortSignal | undefined
+}
+
+/** A manifest or index and its headers; asked for again when it breaks off in its middle. */
+async function getDocument(repository: Repository, item: string, { network, signal }: Patience) {
+  for (let attempt = 1; ; attempt += 1) {
+    const answer = await repository.get(`manifests/${item}`, { headers, signal })
+    try {
+      return { answer, bytes: await readBody(answer, maxDocument, repository.name) }
+    } catch (error) {
+      signal?.throwIfAborted()
+      const isCut = error instanceof ProviderError && error.code === 'REGISTRY_FAILED'
+      if (!isCut || attempt >= maxAttempts) throw error
+      await (network?.wait ?? wait)(delayAfter(attempt), signal)
+    }
+  }
+}
+
+async function resolveByGet(repository: Repository, tag: string, patience: Patience): Promise<Digest> {
   const { name } = repository
-  const answer = await repository.get(`manifests/${tag}`, { headers, signal })
-  const bytes = await readBody(answer.body, maxDocument, name)
+  const { answer, bytes } = await getDocument(repository, tag, patience)
   const digest = digestOf(bytes)
   const announced = announcedBy(answer)
   if (announced !== undefined && announced !== digest)

@@ -79,7 +79,7 @@ async function fetchToken(grant: Grant, { client, name, signal }: TokenOptions):
     }
   }
   answer ??= await send(credential && 'password' in credential ? { authorization: basic(credential) } : {})
-  if (answer.statusCode === 200) return parseToken(await readBody(answer.body, maxToken, name), asked, name)
+  if (answer.statusCode === 200) return parseToken(await readBody(answer, maxToken, name), asked, name)
   const login = { isSent: credential !== undefined, source: credential?.source }
   throw tokenRefused(await readRefusal(answer, name), { name, registry: grant.registry, login })
 }

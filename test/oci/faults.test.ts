@@ -266,3 +266,12 @@ test('headers of a blob are not believed where its bytes tell', async () => {
   registry.fault(/blobs/, send(layer.bytes, { ...headersOf(layer), 'docker-content-digest': 'sha256:lie' } as never))
   expect(await fetched()).toBe(true)
 })
+
+test('Bug: a manifest that breaks off or stalls in its middle is asked for again, and given up with a reason', async () => {
+  const { digest, bytes } = made.manifest
+  const patient = sourceOf(registry, 150)
+  registry.fault(/manifests/, cutAfter(made.manifest, 20), stallAfter(made.manifest, 20))
+  expect(Buffer.from(await patient.manifest(digest)).equals(bytes)).toBe(true)
+  registry.fault(/manifests/, ...Array.from({ length: 4 }, () => cutAfter(made.manifest, 20)))
+  expect((await failure(() => patient.manifest(digest))).code).toBe('REGISTRY_FAILED')
+})
