@@ -2,7 +2,6 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync,
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { distribution, extension } from '../src/provider.ts'
 import { startRegistry } from './support/fault-registry.ts'
 import { distributionFiles, extensionFiles, writeLayout } from './support/postgres-images.ts'
 import { startSshd, type TestSshd } from './support/sshd.ts'
@@ -11,13 +10,15 @@ type Values = Record<string, unknown>
 
 const folder = mkdtempSync(join(tmpdir(), 'pgoci-messages-'))
 const layout = join(folder, 'images')
+// The provider opens its cache when it is loaded.
+process.env['PGOCI_CACHE'] = join(folder, 'cache')
+const { distribution, extension } = await import('../src/provider.ts')
 const messages: string[] = []
 let sshd: TestSshd
 let connection: Values
 const closing: { close(): Promise<void> }[] = []
 
 beforeAll(async () => {
-  process.env['PGOCI_CACHE'] = join(folder, 'cache')
   sshd = await startSshd()
   connection = connectionTo(sshd)
   const hstore = extensionFiles('hstore')

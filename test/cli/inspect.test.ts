@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { inspectionSchema, type TreeLine, treeLineSchema } from '../../src/engine/inspection.ts'
-import { distribution, extension } from '../../src/provider.ts'
 import { pgoci } from '../support/cli.ts'
 import { type RealRegistry, skopeo, startDockerRegistry } from '../support/docker-registry.ts'
 import { buildElf } from '../support/elf.ts'
@@ -18,13 +17,15 @@ import { file, tar } from '../support/tar.ts'
 const folder = temporaryFolder()
 const layout = join(folder, 'images')
 const cache = join(folder, 'cache')
+// The provider opens its cache when it is loaded.
+process.env['PGOCI_CACHE'] = cache
+const { distribution, extension } = await import('../../src/provider.ts')
 const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64'
 const other = process.arch === 'arm64' ? 'amd64' : 'arm64'
 let digests: Map<string, string>
 let registry: RealRegistry | undefined
 
 beforeAll(async () => {
-  process.env['PGOCI_CACHE'] = cache
   const hstore = extensionFiles('hstore')
   digests = await writeLayout(layout, [
     { tag: 'pg18', files: distributionFiles() },
