@@ -1,10 +1,13 @@
+import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { startRegistry } from './support/fault-registry.ts'
+import { blob, blobsOf, descriptor, image, writeLayoutOf } from './support/layout.ts'
 import { distributionFiles, extensionFiles, writeLayout } from './support/postgres-images.ts'
 import { startSshd, type TestSshd } from './support/sshd.ts'
+import { file, tar } from './support/tar.ts'
 
 type Values = Record<string, unknown>
 
@@ -67,6 +70,9 @@ const cases: [string, () => Promise<string>][] = [
   ['half a login in the registry settings', () => withRegistries('{"registry.example.com": {"username": "me"}}')],
   ['broken credentials file', () => withDockerConfig('{"auths": {"registry.example.com": {"auth": "secret')],
   ['missing credential helper', () => withDockerConfig('{"credsStore": "desktop"}')],
+  ['registry that refuses the login', () => withDockerConfig(loginFile)],
+  ['image that the bundle lacks', () => withBundle()],
+  ['artifact that names no platform', () => checkFailure({ image: `oci:${artifact()}:one` }, extension)],
   ['blocked registry', () => withRegistriesConf('[[registry]]\nlocation = "registry.example.com"\nblocked = true')],
   ['registries.conf of version 1', () => withRegistriesConf('[registries.search]\nregistries = ["example.com"]')],
   ['no sudo on the host', () => onHost({ lacks: ['sudo'] }, { sudo: true })],
@@ -213,12 +219,33 @@ async function withRegistries(settings: string, registry = 'registry.example.com
   return message
 }
 
+const loginFile = (host: string) => JSON.stringify({ auths: { [host]: { username: 'me', password: 'secret' } } })
+
+async function withBundle(): Promise<string> {
+  const bundled = join(folder, 'bundle.tar')
+  execFileSync('tar', ['-cf', bundled, '-C', layout, 'oci-layout', 'index.json', 'blobs'])
+  vi.stubEnv('PGOCI_BUNDLE', bundled)
+  const message = await checkFailure({ image: 'registry.example.com/postgres:18' })
+  vi.unstubAllEnvs()
+  return message
+}
+
+/** What `oras push` makes of a tar, when nobody says what it is for. */
+function artifact(): string {
+  const empty = blob('application/vnd.oci.empty.v1+json', Buffer.from('{}'))
+  const artifactType = 'application/vnd.acme.extension'
+  const made = image([tar(file('lib/x.so', 'x'))], { manifest: { artifactType, config: descriptor(empty) } })
+  const path = join(folder, 'artifact')
+  writeLayoutOf(path, { one: made.manifest }, [...blobsOf(made), empty])
+  return path
+}
+
 /** The same when this is the user's config.json, and the registry wants a login. */
-async function withDockerConfig(text: string): Promise<string> {
+async function withDockerConfig(text: string | ((host: string) => string)): Promise<string> {
   const registry = await startRegistry({}, [], { login: { kind: 'basic', accounts: {} } })
   closing.push(registry)
   const docker = mkdtempSync(join(folder, 'docker-'))
-  writeFileSync(join(docker, 'config.json'), text)
+  writeFileSync(join(docker, 'config.json'), typeof text === 'string' ? text : text(registry.host))
   vi.stubEnv('HOME', docker)
   vi.stubEnv('XDG_RUNTIME_DIR', docker)
   vi.stubEnv('DOCKER_CONFIG', docker)
