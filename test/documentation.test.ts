@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, expect, expectTypeOf, test } from 'vitest'
 import type { Connection } from '../src/host/connection.ts'
 import type { ConnectionArgs } from '../src/index.ts'
+import { parseSettings } from '../src/oci/settings.ts'
 
 // Every program that we show is type-checked and run, with Pulumi's own mocks in place of its engine.
 const folder = mkdtempSync(join(tmpdir(), 'pgoci-docs-'))
@@ -55,6 +56,11 @@ test.each(programs.map(({ path, text }, index) => [path, index + 1, text] as con
 
 test('the documented connection is the one that is taken', () => {
   expectTypeOf<keyof ConnectionArgs>().toEqualTypeOf<keyof Connection>()
+})
+
+test('the registry settings in README.md are taken', () => {
+  const [, text = ''] = /postgres-oci:registries '(\{.*?\})'\n/s.exec(readFileSync('README.md', 'utf8')) ?? []
+  expect(Object.keys(parseSettings(text))).toEqual(['harbor.example.com', 'docker.io', 'registry.local:5000'])
 })
 
 function run(words: readonly string[]): string {

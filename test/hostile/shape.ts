@@ -86,10 +86,9 @@ export function inLayouts(cases: readonly LayoutCase[]): Hostile[] {
   }))
 }
 
-export function legalLayers(
-  cases: readonly (readonly [what: string, layers: readonly Buffer[], tree: readonly string[]])[],
-  special: Legal['special'] = 'refuse',
-): Legal[] {
+export type LegalCase = readonly [what: string, layers: readonly Buffer[], tree: readonly string[]]
+
+export function legalLayers(cases: readonly LegalCase[], special: Legal['special'] = 'refuse'): Legal[] {
   return cases.map(([what, layers, tree]) => ({
     what,
     tree,
