@@ -10,8 +10,9 @@ import { readRegistriesConf } from './registries-files.ts'
 
 /**
  * Looks a repository's login up where its user has it: in the stack's settings, then where Podman's and Docker's tools
- * keep it, in their order (containers-auth.json.5); `credential-helpers` of registries.conf can name others. Each place is asked by the registry's own name, so that a mirror
- * never gets what is meant for the registry behind it. The first that has a login decides.
+ * keep it, in their order (containers-auth.json.5); `credential-helpers` of registries.conf can name others. Each place
+ * is asked by the registry's own name, so that a mirror never gets what is meant for the registry behind it. The first
+ * that has a login decides.
  */
 export function findCredential(place: RegistryReference, environment: Environment = {}): FindCredential {
   const { settings = {}, env = process.env } = environment
