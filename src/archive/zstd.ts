@@ -63,13 +63,14 @@ async function* frame(reader: ByteReader, name: ArchiveName): AsyncIterable<Buff
   yield start
   yield rest
   for (let last = false; !last; ) {
-    const header = await exactly(reader, 3, name)
-    yield header
+    const header = await reader.peek(3)
+    if (header.length < 3) throw damaged(name)
     const block = header.readUIntLE(0, 3)
     last = (block & 1) === 1
     // A block of one repeated byte has only that byte, whatever its size.
     const size = ((block >>> 1) & 3) === 1 ? 1 : block >>> 3
-    if (size > 0) yield await exactly(reader, size, name)
+    // Together, because each piece costs the decoder a turn of its own.
+    yield await exactly(reader, 3 + size, name)
   }
   if ((descriptor & 4) !== 0) yield await exactly(reader, 4, name)
 }
