@@ -51,7 +51,10 @@ export async function collect(closure: Closure, wish: Wish, options: CollectOpti
           (isManifestType(mediaType) && (platforms === undefined || chosen.has(inner) || isAbout(chosen, annotations)))
         if (!isWanted || !isDigest(inner)) continue
         if (depth >= maxDepth)
-          throw new ProviderError('BAD_IMAGE', `Cannot bundle ${name}: its indexes hold too many indexes; push it again as one`)
+          throw new ProviderError(
+            'BAD_IMAGE',
+            `Cannot bundle ${name}: its indexes hold too many indexes; push it again as one`,
+          )
         await walk(inner, depth + 1)
       }
     await collectAbout(one, about)
