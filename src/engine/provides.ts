@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Digest } from '../model/digest.ts'
+import { printable } from '../model/quote.ts'
 import type { Tree } from '../model/tree.ts'
 import { parseControl } from '../postgres/control.ts'
 import { extensionName } from '../postgres/extension.ts'
@@ -10,9 +11,10 @@ export const providesSchema = z.record(z.string(), z.object({ version: z.string(
 
 export type Provides = z.infer<typeof providesSchema>
 
+/** What a control file says, for previews: whoever wrote it must not draw on the terminal of who reads them. */
 export function provided(control: Buffer): Provides[string] {
-  const { defaultVersion, requires } = parseControl(control.toString('utf8'))
-  return { version: defaultVersion ?? '', requires: [...requires] }
+  const { defaultVersion = '', requires } = parseControl(control.toString('utf8'))
+  return { version: printable(defaultVersion), requires: requires.map((name) => printable(name)) }
 }
 
 export function byName(found: readonly [string, Provides[string]][]): Provides {
