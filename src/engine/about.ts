@@ -22,6 +22,7 @@ const blobSchema = z.object({ mediaType: z.string().max(255), digest: digestSche
 
 /** Artifacts are manifests in which nearly all may be missing (image-spec, manifest.md, "Artifact Usage"). */
 const artifactSchema = z.object({
+  mediaType: z.string().max(255).nullish(),
   subject: z.object({ digest: z.string() }).nullish(),
   config: blobSchema.nullish(),
   layers: z.array(blobSchema).max(256).nullish(),
@@ -65,10 +66,11 @@ async function fetchArtifact(digest: Digest, subject: Digest | undefined, { sour
   if (!success) throw new ProviderError('BAD_IMAGE', `${name} is no manifest that we can read`)
   if (subject !== undefined && data.subject?.digest !== subject)
     throw new ProviderError('BAD_IMAGE', `${name} is about something else`)
-  const { mediaType = 'application/vnd.oci.image.manifest.v1+json' } = z
-    .object({ mediaType: z.string().optional() })
-    .parse(parseJson(bytes, name))
-  const found = { mediaType, digest, size: bytes.length }
+  const found = {
+    mediaType: data.mediaType ?? 'application/vnd.oci.image.manifest.v1+json',
+    digest,
+    size: bytes.length,
+  }
   addPiece(closure, { ...found, isDocument: true, source })
   for (const blob of [data.config ?? [], data.layers ?? []].flat())
     addPiece(closure, { ...blob, isDocument: false, source })

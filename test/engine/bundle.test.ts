@@ -96,6 +96,14 @@ test('what refers to a manifest is found by the API, and what refers to that; wh
   expect(log).toEqual([expect.stringContaining(`${broken.digest} is no manifest that we can read`)])
 })
 
+test('a referrer whose media type is no text is left out, and does not end the bundle with a stack trace', async () => {
+  const odd = blob(manifestType, { ...JSON.parse(about(text('x'), amd64.manifest).bytes.toString()), mediaType: 5 })
+  const registry = await registryOf(amd64.manifest, [...blobsOf(amd64), odd])
+  const { closure, log } = await collected(registry, amd64.manifest)
+  expect(new Set(closure.pieces.keys())).toEqual(digestsOf(blobsOf(amd64)))
+  expect(log).toEqual([expect.stringContaining(`${odd.digest} is no manifest that we can read`)])
+})
+
 test('a platform that an index lacks is an error, as for pulumi up', async () => {
   const root = index({ amd64 })
   const registry = await registryOf(root, blobsOf(amd64))
