@@ -11,6 +11,7 @@ import { digestOfFile } from '../oci/hash.ts'
 import { verify } from '../oci/verify.ts'
 import { bundleIndex } from './bundle-index.ts'
 import type { Closure, CollectOptions, Piece } from './closure.ts'
+import { fetchBlobs } from './layers.ts'
 
 const layout = Buffer.from('{"imageLayoutVersion":"1.0.0"}')
 
@@ -28,7 +29,8 @@ export async function writeBundle(
   const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}`)
   await refuseOther(path)
   const hash = createHash('sha256')
-  await fetchAll(closure, options)
+  const blobs = [...closure.pieces.values()].filter(({ isDocument }) => !isDocument)
+  await fetchBlobs(blobs, options).all()
   try {
     const output = createWriteStream(temporary, { flags: 'wx', flush: true })
     const bytes = packTar(members(closure, options))
@@ -46,17 +48,6 @@ export async function writeBundle(
   } finally {
     await rm(temporary, { force: true }).catch(() => {})
   }
-}
-
-/** As many at once as the cache lets; the first failure stops the others. */
-async function fetchAll({ pieces }: Closure, { cache, signal }: CollectOptions): Promise<void> {
-  const failed = new AbortController()
-  const by = { signal: signal ? AbortSignal.any([signal, failed.signal]) : failed.signal }
-  const blobs = [...pieces.values()].filter(({ isDocument }) => !isDocument)
-  await Promise.all(blobs.map((blob) => cache.blob(blob.source, blob, by))).catch((error: unknown) => {
-    failed.abort(error)
-    throw error
-  })
 }
 
 async function* members(closure: Closure, options: CollectOptions): AsyncIterable<Member> {

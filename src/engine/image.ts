@@ -111,7 +111,7 @@ async function flattenImage(image: Image, request: ImageRequest, special: 'refus
     // Lower layers are read while upper ones arrive.
     for (const [index, layer] of image.layers.entries()) {
       const name = layerName(request, index)
-      await arriving.layer(layer)
+      await arriving.blob(layer)
       const tar = await openLayer(layer, { ...request, name })
       layers.push(await readLayer(tar, { diffId: layer.diffId, special, budget, name, ...signal }))
     }
@@ -160,12 +160,11 @@ async function* contentsOf(
     byLayer.set(place.layer, paths.set(place.path, digest))
   }
   const layers = [...flat.image.layers.entries()].filter(([index]) => byLayer.has(index))
-  const arriving = fetchLayers(
+  // Not a byte goes on before every layer is there and proven.
+  await fetchLayers(
     layers.map(([, layer]) => layer),
     request,
-  )
-  // Not a byte goes on before every layer is there and proven.
-  await arriving.all().finally(() => arriving.stop())
+  ).all()
   for (const [index, layer] of layers) {
     const name = layerName(request, index)
     yield* layerContents(await openLayer(layer, { ...request, name }), byLayer.get(index) ?? new Map(), { name })

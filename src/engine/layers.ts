@@ -5,41 +5,56 @@ import type { Descriptor, Source } from '../oci/source.ts'
 // Larger chunks are fewer, and each is garbage that V8 is late to collect.
 const chunkSize = 256 * 1024
 
-interface LayersFrom {
-  readonly source: Source
+interface ArrivingOptions {
   readonly cache: Cache
   readonly signal?: AbortSignal
 }
 
-/** Layers of one image on their way into the cache; the cache says how many at once. */
+interface LayersFrom extends ArrivingOptions {
+  readonly source: Source
+}
+
+/** Blobs on their way into the cache, which says how many at once. */
 export interface Arriving {
   /** Resolves when this one is there and proven. */
-  layer(descriptor: Descriptor): Promise<unknown>
-  /** Resolves when all of them are. */
+  blob(descriptor: Descriptor): Promise<unknown>
+  /** Resolves when all of them are; when one fails, after the others have stopped. */
   all(): Promise<unknown>
   /** Gives up what has not arrived. To be called in the end, whatever happened. */
   stop(): Promise<void>
 }
 
-/** Begins to fetch layers; what the first of them fails with, the others end with too. */
-export function fetchLayers(layers: readonly Descriptor[], { source, cache, signal }: LayersFrom): Arriving {
+/** Begins to fetch blobs; what the first of them fails with, the others end with too. */
+export function fetchBlobs(
+  blobs: readonly (Descriptor & { readonly source: Source })[],
+  { cache, signal }: ArrivingOptions,
+): Arriving {
   const stop = new AbortController()
   const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal
   const arriving = new Map(
-    layers.map((layer) => {
-      const fetched = cache.blob(source, layer, { signal: either })
+    blobs.map((blob) => {
+      const fetched = cache.blob(blob.source, blob, { signal: either })
       fetched.catch((error: unknown) => stop.abort(error))
-      return [layer.digest, fetched]
+      return [blob.digest, fetched]
     }),
   )
-  return {
-    layer: async ({ digest }) => arriving.get(digest),
-    all: () => Promise.all(arriving.values()),
-    stop: async () => {
-      stop.abort()
-      await Promise.allSettled(arriving.values())
-    },
+  const giveUp = async () => {
+    stop.abort()
+    await Promise.allSettled(arriving.values())
   }
+  return {
+    blob: async ({ digest }) => arriving.get(digest),
+    all: () => Promise.all(arriving.values()).finally(giveUp),
+    stop: giveUp,
+  }
+}
+
+/** Those of one image. */
+export function fetchLayers(layers: readonly Descriptor[], { source, ...options }: LayersFrom): Arriving {
+  return fetchBlobs(
+    layers.map((layer) => ({ ...layer, source })),
+    options,
+  )
 }
 
 /** A layer's uncompressed bytes, from the cache. */
