@@ -2,17 +2,18 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { bundle } from './bundle.ts'
+import { drift } from './drift.ts'
 import { inspect } from './inspect.ts'
-import type { Terminal, Verb } from './verb.ts'
+import { Exit, type Terminal, type Verb } from './verb.ts'
 
 /** Each is a file of its own. */
-const verbs: readonly Verb[] = [inspect, bundle]
+const verbs: readonly Verb[] = [inspect, bundle, drift]
 
 const usageError = 2
 
 /**
  * Runs one command line and answers with its exit code: 0 for success, 1 for what was refused or failed (why is on
- * stderr), 2 for words that it does not understand.
+ * stderr), 2 for words that it does not understand. `drift` has its own: 1 says that there is drift, 2 any trouble.
  */
 export async function run(words: readonly string[], terminal: Terminal): Promise<number> {
   const program = new Command('pgoci')
@@ -30,9 +31,10 @@ export async function run(words: readonly string[], terminal: Terminal): Promise
     return 0
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usageError
-    const isOurs = error instanceof ProviderError && !terminal.env['PGOCI_DEBUG']
-    terminal.stderr.write(`${isOurs ? messageOf(error) : ((error as Error)?.stack ?? messageOf(error))}\n`)
-    return 1
+    const { code, cause } = error instanceof Exit ? error : { code: 1, cause: error }
+    const isOurs = cause instanceof ProviderError && !terminal.env['PGOCI_DEBUG']
+    if (cause) terminal.stderr.write(`${isOurs ? messageOf(cause) : ((cause as Error).stack ?? messageOf(cause))}\n`)
+    return code
   }
 }
 

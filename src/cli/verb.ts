@@ -12,7 +12,17 @@ export interface Terminal {
   readonly signal: AbortSignal
 }
 
-/** Adds one verb; its action resolves for exit code 0, and throws a ProviderError for 1. */
+/** Ends a verb with an exit code of its own; `cause` is what stderr says, if anything. */
+export class Exit extends Error {
+  readonly code: number
+
+  constructor(code: number, options?: { cause?: unknown }) {
+    super(`exit ${code}`, options)
+    this.code = code
+  }
+}
+
+/** Adds one verb; its action resolves for exit code 0, throws a ProviderError for 1, and {@link Exit} for another. */
 export type Verb = (program: Command, terminal: Terminal) => void
 
 interface Reading {

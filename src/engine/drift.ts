@@ -1,4 +1,4 @@
-import type { Deviation } from '../host/store.ts'
+import type { Deviation } from '../host/probe.ts'
 import { printable } from '../model/quote.ts'
 import type { Tree } from '../model/tree.ts'
 

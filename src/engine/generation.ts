@@ -1,4 +1,4 @@
-import type { Probe } from '../host/store.ts'
+import type { Probe } from '../host/probe.ts'
 import { hexOf } from '../model/digest.ts'
 import { type Tree, treeDigest } from '../model/tree.ts'
 import { noDistribution, sameMembers } from './declare.ts'

@@ -1,4 +1,4 @@
-import type { Deviation } from '../host/store.ts'
+import type { Deviation } from '../host/probe.ts'
 import { type Digest, parseDigest } from '../model/digest.ts'
 import { emptyFile } from '../model/manifest.ts'
 import { objectName, type Tree } from '../model/tree.ts'

@@ -1,4 +1,4 @@
-import type { Probe } from '../host/store.ts'
+import type { Probe } from '../host/probe.ts'
 import type { Digest } from '../model/digest.ts'
 import { parseManifest } from '../model/manifest.ts'
 import { quote } from '../model/quote.ts'
@@ -45,4 +45,13 @@ export function reportDrift(
   // What nobody brings is reported once, by the distribution.
   const mine = own.name === distributionName ? driftOf(drift, tree, others) : drift.filter(({ path }) => tree.has(path))
   return [...lines, ...describeDrift(mine)]
+}
+
+/** What is not as the host's own record says, in lines for a person. */
+export function reportInstance(seen: Probe): string[] {
+  return describeDrift(
+    seen.trees
+      .filter(({ generation }) => generation === seen.generation)
+      .flatMap(({ role, name }) => findDrift(role === 'root' ? 'root' : 'live', seen.deviations.get(name) ?? [])),
+  )
 }

@@ -21,6 +21,14 @@ if ! open_store; then
   echo OK
   exit 0
 fi
+if [ "$instance" = - ]; then # which is no name of one: which are there?
+  for each in instances/*/current; do
+    each=${each#instances/}
+    [ ! -L "instances/$each" ] || say instance "${each%/current}"
+  done
+  echo OK
+  exit 0
+fi
 generation=$(current_generation)
 here=$home/generations/$generation
 say generation "$generation"

@@ -1,17 +1,12 @@
 import { z } from 'zod'
 import { connectionSchema } from '../host/connection.ts'
+import { nameSchema, rootSchema } from '../host/place.ts'
 import { printable } from '../model/quote.ts'
-
-const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, 'must be 1 to 63 letters, digits, "_", "." or "-"')
-const storeRoot = z
-  .string()
-  .max(255)
-  .regex(/^(?:\/(?!\.\.?(?:\/|$))[A-Za-z0-9_.-]+)+$/, 'must be an absolute path of plain names, without "." and ".."')
 
 const shared = {
   connection: connectionSchema,
-  root: storeRoot.default('/var/lib/pgoci'),
-  instance: name,
+  root: rootSchema,
+  instance: nameSchema,
   image: z.string().min(1).max(4096),
   repin: z.string().max(255).optional(),
   platform: z.string().max(64).optional(),
@@ -24,7 +19,7 @@ export const distributionInputs = z.object(shared)
 export const extensionInputs = z.object({
   ...shared,
   /** The resource's name: the key of its entry on the host. */
-  name,
+  name: nameSchema,
   /** What its distribution is, as that one's check found it. */
   distributionDigest: z.string().optional(),
   postgresMajor: z.number().optional(),

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { describeDrift, driftOf, findDrift } from '../../src/engine/drift.ts'
-import type { Deviation } from '../../src/host/store.ts'
+import type { Deviation } from '../../src/host/probe.ts'
 import type { Tree } from '../../src/model/tree.ts'
 
 const hash = 'a'.repeat(64)

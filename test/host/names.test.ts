@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { localTransport } from '../../src/host/local.ts'
-import { probe } from '../../src/host/store.ts'
+import { probe } from '../../src/host/probe.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { completeState, imageOf, install, targetAt } from '../support/store.ts'
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { probe, remove } from '../../src/host/store.ts'
+import { probe } from '../../src/host/probe.ts'
+import { remove } from '../../src/host/store.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { damaging, hosts, hostTransport, type Sent, stalling } from '../support/hosts.ts'
 import { watchInodes } from '../support/inodes.ts'
