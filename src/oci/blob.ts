@@ -67,7 +67,7 @@ async function* overConnections(
     // No If-Range: what is at a digest does not change, and whoever lies there is found out by it.
     const headers = from > 0 ? { range: `bytes=${from}-` } : {}
     const statuses = from > 0 ? [200, 206, 416] : [200]
-    const answer = await repository.get(`blobs/${descriptor.digest}`, { headers, signal, statuses })
+    const answer = await repository.expect(`blobs/${descriptor.digest}`, { headers, signal, statuses })
     try {
       if (answer.statusCode !== 200 && !isRest(answer, from, descriptor.size)) {
         asksForParts = false

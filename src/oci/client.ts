@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import { type Dispatcher, request } from 'undici'
 import { ProviderError } from '../model/error.ts'
 import { quote } from '../model/quote.ts'
@@ -9,11 +10,14 @@ import { gateOf } from './gate.ts'
 import { defaultStall, delayAfter, isPassing, maxAttempts, type Network, patienceOf, wait } from './network.ts'
 import { unlessAborted } from './shared.ts'
 
-interface Request {
-  readonly method?: 'GET' | 'HEAD' | 'POST'
+export interface Request {
+  /** What is sent is never redirected. */
+  readonly method?: 'GET' | 'HEAD' | 'POST' | 'PUT'
   readonly headers?: Readonly<Record<string, string>>
-  /** Of a POST, which is never redirected. */
-  readonly body?: string
+  /** Of a POST or PUT; a stream is made anew for each attempt. */
+  readonly body?: string | Uint8Array | (() => Readable) | undefined
+  /** Fewer, where the caller has to look first what became of the last one. @default 4 */
+  readonly attempts?: number | undefined
   /** Sent to the origin of the first URL only. */
   readonly authorization?: string | undefined
   readonly signal?: AbortSignal | undefined
@@ -42,7 +46,11 @@ interface ClientOptions {
   readonly network?: Network | undefined
 }
 
+const isReading = ({ method = 'GET' }: Request) => method === 'GET' || method === 'HEAD'
+
 const maxRedirects = 10
+/** A registry answers an upload when it has hashed and kept all of it; so many times longer than other answers take. */
+const keeping = 4
 /** Shorter waits are nobody's concern. */
 const longWait = 5_000
 
@@ -66,7 +74,9 @@ export function openClient({ name, registry, certificates = {}, log, ...options 
         ...headers,
         ...(authorization ? { authorization } : {}),
       },
-      ...(body === undefined ? {} : { body }),
+      ...(body === undefined
+        ? {}
+        : { body: typeof body === 'function' ? body() : body, headersTimeout: stall * keeping }),
       ...(signal ? { signal } : {}),
     })
     // undici listens to the signal only once it has a connection.
@@ -80,12 +90,13 @@ export function openClient({ name, registry, certificates = {}, log, ...options 
 
   return {
     send: async (start, options) => {
+      const { attempts = maxAttempts } = options
       for (let attempt = 1; ; attempt += 1) {
         options.signal?.throwIfAborted()
         const visited: URL[] = []
         try {
           const answer = await follow(start, options, { once, visited })
-          if (!isPassing(answer.statusCode) || attempt >= maxAttempts) return answer
+          if (!isPassing(answer.statusCode) || attempt >= attempts) return answer
           await answer.body.dump()
           // The gate of its host makes us wait.
           if (patienceOf(answer.headers['retry-after'], Date.now()) !== undefined) continue
@@ -95,7 +106,7 @@ export function openClient({ name, registry, certificates = {}, log, ...options 
           const { host } = visited.at(-1) ?? start
           const lasting = misconfigured(name, host, error)
           if (lasting) throw lasting
-          if (attempt >= maxAttempts) throw unreachable(name, host, error)
+          if (attempt >= attempts) throw unreachable(name, host, error)
         }
         await pause(delayAfter(attempt), options.signal)
       }
@@ -118,7 +129,7 @@ async function follow(start: URL, options: Request, { once, visited }: Trip): Pr
     const authorization = url.origin === start.origin ? options.authorization : undefined
     const answer = await once(url, { ...options, authorization })
     const location = answer.headers['location']
-    const isRedirect = [301, 302, 303, 307, 308].includes(answer.statusCode) && options.method !== 'POST'
+    const isRedirect = [301, 302, 303, 307, 308].includes(answer.statusCode) && isReading(options)
     if (!isRedirect || typeof location !== 'string') return answer
     await answer.body.dump()
     if (!URL.canParse(location, url.href)) throw redirected(start, 'to what is no URL')

@@ -33,7 +33,7 @@ async function byApi(repository: Repository, digest: Digest, { signal }: Discove
   const found: Referrer[] = []
   let next: string | URL | undefined = `referrers/${digest}`
   for (let page = 0; next !== undefined && page < maxPages && found.length < maxReferrers; page += 1) {
-    const answer: Answer = await repository.get(next, { headers, signal, statuses: [200, 400, 404, 405, 406] })
+    const answer: Answer = await repository.expect(next, { headers, signal, statuses: [200, 400, 404, 405, 406] })
     if (answer.statusCode !== 200 || !isIndexType(typeOf(answer.headers['content-type']) ?? '')) {
       await answer.body.dump()
       return page === 0 ? undefined : found
@@ -64,7 +64,7 @@ async function taggedAs(repository: Repository, tag: string, { signal }: Discove
 }
 
 async function manifestAt(repository: Repository, tag: string, signal: AbortSignal | undefined) {
-  const answer = await repository.get(`manifests/${tag}`, { headers, signal, statuses: [200, 404] })
+  const answer = await repository.expect(`manifests/${tag}`, { headers, signal, statuses: [200, 404] })
   const mediaType = typeOf(answer.headers['content-type']) ?? ''
   if (answer.statusCode === 200 && (isIndexType(mediaType) || isManifestType(mediaType)))
     return { mediaType, bytes: await readBody(answer, maxDocument, repository.name) }

@@ -30,13 +30,14 @@ interface LoginOptions {
   readonly client: Client
   readonly registry: URL
   readonly repository: string
+  readonly access: 'pull' | 'push'
   readonly name: string
   readonly credential: FindCredential | undefined
 }
 
-export function openLogin({ client, registry, repository, name, ...options }: LoginOptions): Login {
+export function openLogin({ client, registry, repository, access, name, ...options }: LoginOptions): Login {
   const share = sharedWork<Renewal>()
-  const ours = `repository:${repository}:pull`
+  const ours = `repository:${repository}:${access === 'push' ? 'pull,push' : 'pull'}`
   let authorization: string | undefined
   let scopes: readonly string[] = [ours]
   let told: LoginTold | undefined

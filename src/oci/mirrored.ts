@@ -7,6 +7,7 @@ import { findCredential } from './find-credential.ts'
 import { type Place, placesOf } from './mirrors.ts'
 import { readRegistriesConf } from './registries-files.ts'
 import { registrySource } from './registry.ts'
+import { openRepository, type Repository, type RepositoryOptions } from './repository.ts'
 import type { Source } from './source.ts'
 
 interface Opened {
@@ -69,14 +70,26 @@ function openAll(reference: RegistryReference, environment: Environment): Opened
 const nameOf = ({ registry, repository }: RegistryReference) => `${registry}/${repository}`
 
 function openPlace({ reference, insecure }: Place, environment: Environment, name: string): Source {
+  return registrySource(reference, { ...optionsOf(reference, insecure, environment), name })
+}
+
+function optionsOf(reference: RegistryReference, insecure: boolean, environment: Environment): RepositoryOptions {
   const { settings = {}, env, log, network } = environment
-  return registrySource(reference, {
+  return {
     setting: { insecure, ...settings[reference.registry] },
     certificates: certificatesFor(reference.registry, environment),
     credential: findCredential(reference, environment),
-    name,
     env,
     log,
     network,
+  }
+}
+
+/** A repository to write to: where the user's files say that it is, and no mirror of it. */
+export function repositoryToWrite(reference: RegistryReference, environment: Environment): Repository {
+  const { origin } = placesOf(reference, { tables: readRegistriesConf(environment).tables })
+  return openRepository(origin.reference, {
+    ...optionsOf(origin.reference, origin.insecure, environment),
+    access: 'push',
   })
 }

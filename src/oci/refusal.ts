@@ -54,7 +54,13 @@ export interface RefusedOptions {
 }
 
 /** @param what the tag or digest that was asked for */
-export function refused(what: string, refusal: Refusal, { name, registry, login }: RefusedOptions): ProviderError {
+export function refused(
+  what: string,
+  refusal: Refusal,
+  { access, ...options }: RefusedOptions & { readonly access: 'pull' | 'push' },
+): ProviderError {
+  if (access === 'push') return notTaken(what, refusal, options)
+  const { name, registry, login } = options
   const { statusCode, url } = refusal
   const isOurs = url.origin === registry.origin
   const said = `${isOurs ? 'the registry' : `${url.host}, where the registry sends us,`} ${answered(refusal)}`
@@ -64,6 +70,23 @@ export function refused(what: string, refusal: Refusal, { name, registry, login 
   if (isOurs && (statusCode === 401 || statusCode === 403))
     return new ProviderError('REGISTRY_REFUSED', `Cannot read ${subject}: ${said}${withLogin(login, registry.host)}`)
   return new ProviderError('REGISTRY_FAILED', `Cannot read ${subject}: ${said}; ${patience(refusal, login)}`)
+}
+
+/** A registry that takes no manifest or blob of ours. */
+function notTaken(what: string, refusal: Refusal, { name, registry, login }: RefusedOptions): ProviderError {
+  const { statusCode, url, reason } = refusal
+  const isOurs = url.origin === registry.origin
+  const said = `${isOurs ? 'the registry' : `${url.host}, where the registry sends us,`} ${answered(refusal)}`
+  const error = (code: ProviderError['code'], rest: string) =>
+    new ProviderError(code, `Cannot write ${quote(what)} to ${name}: ${said}${rest}`)
+  if (isOurs && (statusCode === 401 || statusCode === 403))
+    return error('REGISTRY_REFUSED', withLogin(login, registry.host, 'write to'))
+  if (statusCode === 404 && reason.startsWith('NAME_'))
+    return error('REGISTRY_REFUSED', '; check the name, or create the repository there')
+  if (statusCode === 405) return error('REGISTRY_REFUSED', '; it takes no uploads, as caches of others do; use another')
+  if (statusCode === 413) return error('REGISTRY_REFUSED', '; it is larger than that takes; raise the limit there')
+  if (statusCode >= 500) return error('REGISTRY_FAILED', '; its disk may be full, or it is down: look there')
+  return error('REGISTRY_FAILED', `; ${patience(refusal, login)}`)
 }
 
 /** A token service that gives no token. Refused refresh tokens are a 400 (RFC 6749, 5.2). */
@@ -85,11 +108,14 @@ function answered({ statusCode, headers, reason }: Refusal): string {
   return `answered ${statusCode}${found ? ` (${found})` : ''}`
 }
 
-function withLogin(login: LoginTold | undefined, host: string): string {
-  if (login === undefined) return '; check the name, or make the repository public'
+function withLogin(login: LoginTold | undefined, host: string, task: 'read' | 'write to' = 'read'): string {
+  if (login === undefined)
+    return task === 'read'
+      ? '; check the name, or make the repository public'
+      : '; check the name, and who may write there'
   if (!login.isSent) return `, and no login for it was found; check the name, or log in to ${host} as with docker login`
   const source = login.source ? `the login from ${printable(login.source)}` : 'the login that is configured'
-  return ` to ${source}; check that login, and whether it may read this repository`
+  return ` to ${source}; check that login, and whether it may ${task} this repository`
 }
 
 function patience({ statusCode }: Refusal, login: LoginTold | undefined): string {

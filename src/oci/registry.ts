@@ -44,7 +44,7 @@ interface Patience {
 /** A manifest or index and its headers; asked for again when it breaks off in its middle. */
 async function getDocument(repository: Repository, item: string, { network, signal }: Patience) {
   for (let attempt = 1; ; attempt += 1) {
-    const answer = await repository.get(`manifests/${item}`, { headers, signal })
+    const answer = await repository.expect(`manifests/${item}`, { headers, signal })
     try {
       return { answer, bytes: await readBody(answer, maxDocument, repository.name) }
     } catch (error) {
