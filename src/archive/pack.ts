@@ -20,12 +20,22 @@ const types = { directory: 'Directory', file: 'File', link: 'SymbolicLink', hard
 const modes = { directory: 0o755, file: 0o444, link: 0o777, hardlink: 0o444 } as const
 const modified = new Date(1000)
 
-/** Writes members in their order: owner 0:0, one time, normal permissions. The same members give the same bytes. */
-export function packTar(members: AsyncIterable<Member> | Iterable<Member>): Readable {
-  return Readable.from(batched(blocks(members)), { objectMode: false, highWaterMark: chunkSize })
+/**
+ * Writes members in their order: owner 0:0, one time, normal permissions. The same members give the same bytes.
+ *
+ * @param options.isOpen leaves the end of the archive out, so that another one can follow
+ */
+export function packTar(
+  members: AsyncIterable<Member> | Iterable<Member>,
+  options: { readonly isOpen?: boolean } = {},
+): Readable {
+  return Readable.from(batched(blocks(members, options)), { objectMode: false, highWaterMark: chunkSize })
 }
 
-async function* blocks(members: AsyncIterable<Member> | Iterable<Member>): AsyncIterable<Uint8Array> {
+async function* blocks(
+  members: AsyncIterable<Member> | Iterable<Member>,
+  { isOpen = false }: { readonly isOpen?: boolean },
+): AsyncIterable<Uint8Array> {
   for await (const member of members) {
     yield* header(member)
     if (member.kind !== 'file') continue
@@ -38,7 +48,7 @@ async function* blocks(members: AsyncIterable<Member> | Iterable<Member>): Async
       throw new RangeError(`Cannot pack "${member.path}": ${member.size} bytes announced, ${size} came`)
     if (size % 512 !== 0) yield Buffer.alloc(512 - (size % 512))
   }
-  yield Buffer.alloc(1024)
+  if (!isOpen) yield Buffer.alloc(1024)
 }
 
 function* header(member: Member): Iterable<Uint8Array> {

@@ -1,18 +1,16 @@
-import { randomUUID } from 'node:crypto'
-import { compress } from '../archive/compress.ts'
-import { packTar } from '../archive/pack.ts'
 import { type Probe, probe } from '../host/probe.ts'
-import { push, remove, type StoreTarget } from '../host/store.ts'
-import { type Digest, hexOf, shortDigest } from '../model/digest.ts'
+import { remove, type StoreTarget } from '../host/store.ts'
+import { type Digest, shortDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
 import { parseManifest } from '../model/manifest.ts'
 import type { Tree } from '../model/tree.ts'
 import { type Change, declare } from './declare.ts'
 import { type Generation, planGeneration } from './generation.ts'
-import type { Content, LoadedMember } from './member.ts'
-import { bringsAny, bytesOf, damagedObjects, namesByDigest, objectsOf } from './objects.ts'
+import type { LoadedMember } from './member.ts'
+import { damagedObjects, namesByDigest, objectsOf, takeOwn } from './objects.ts'
+import type { Packing } from './pack.ts'
 import { distributionName, type Member, parseRecord, type Record } from './record.ts'
-import { transferMembers } from './stream.ts'
+import { type Bringer, send } from './send.ts'
 
 const attempts = 3
 
@@ -22,6 +20,7 @@ export interface ConvergeOptions {
   /** Files for the generation's folder beside ours: how to run a rootfs distribution. */
   readonly files: (record: Record, generation: Generation) => ReadonlyMap<string, string>
   readonly who: string
+  readonly packing: Packing
   readonly signal?: AbortSignal
 }
 
@@ -76,8 +75,14 @@ async function attempt(
   const asked = isSuspect ? await probe(target, { verify: 'none', objects: all.keys(), ...signal }) : seen
   const damaged = damagedObjects([...seen.deviations.values()].flat())
   const objects = namesByDigest([...all.values()].filter(({ name }) => asked.missing.has(name) || damaged.has(name)))
-  const bringers: LoadedMember[] = []
-  for (const member of members) if (bringsAny(treeOf(member), objects)) bringers.push(await load(member))
+  const bringers: Bringer[] = []
+  for (const member of members) {
+    const own = takeOwn(objects, treeOf(member))
+    if (own.size > 0) bringers.push({ member: await load(member), objects: own })
+  }
+  const [first] = objects.keys()
+  if (first !== undefined)
+    throw new ProviderError('BAD_IMAGE', `Cannot find the content ${shortDigest(first)} in any declared image`)
 
   const record: Record = {
     version: 1,
@@ -86,41 +91,24 @@ async function attempt(
     when: new Date().toISOString(),
     who: options.who,
   }
-  const transaction = randomUUID()
-  const newTrees = [generation.root, generation.live].filter(({ isNew }) => isNew)
   // The probe has proven the others to be there, and their hashes make megabytes that do not compress.
-  const newMembers = members.filter(({ treeDigest }) => !seen.manifests.has(treeDigest))
-  const manifests = isSuspect
-    ? [generation.root.tree, generation.live.tree, ...members.map(treeOf)]
-    : [...newTrees.map(({ tree }) => tree), ...newMembers.map(treeOf)]
-  const stream = transferMembers(
-    {
-      transaction,
-      objects,
-      bad: [...damaged].filter((name) => all.has(name)),
-      trees: new Map(newTrees.map(({ name, tree }) => [name, tree])),
-      manifests,
-      generation: generationFolder(generation, record, options.files(record, generation)),
-    },
-    missingContents(objects, bringers, signal),
-  )
-  const entries = newTrees.reduce((sum, { tree }) => sum + tree.size, 0)
-  const loadedTrees = [...loaded.values()].map(({ tree }) => tree)
-  // A tenth for what blocks waste, and a kilobyte for each entry of a folder.
-  const kilobytes = Math.ceil((bytesOf(loadedTrees, objects) * 1.1) / 1024) + entries
-  await push(
+  const isNew = ({ treeDigest }: Member) => isSuspect || !seen.manifests.has(treeDigest)
+  await send(
     target,
     {
-      transaction,
+      generation,
+      record,
+      files: options.files(record, generation),
       expected: seen.generation,
-      next: generation.number,
-      distribution: generation.key,
       compression: seen.compression === 'zstd' ? 'zstd' : 'cat',
-      kilobytes,
-      inodes: objects.size + entries,
-      stream: seen.compression === 'zstd' ? compress(packTar(stream)) : packTar(stream),
+      bringers,
+      bad: [...damaged].filter((name) => all.has(name)),
+      manifests: [
+        ...[generation.root, generation.live].filter((one) => isSuspect || one.isNew).map(({ tree }) => tree),
+        ...members.filter(isNew).map(treeOf),
+      ],
     },
-    signal,
+    { packing: options.packing, ...signal },
   )
 }
 
@@ -139,33 +127,4 @@ async function treesOf(
     if (!trees.has(member.treeDigest)) trees.set(member.treeDigest, (await from.load(member)).tree)
   }
   return trees
-}
-
-function generationFolder(generation: Generation, record: Record, files: ReadonlyMap<string, string>) {
-  return new Map<string, { link: string } | { text: string }>([
-    ['record.json', { text: JSON.stringify(record) }],
-    ['members', { text: record.members.map((member) => `${hexOf(member.treeDigest)}\n`).join('') }],
-    ['root', { link: `../../../../trees/${generation.root.name}` }],
-    ['live', { link: `../../../../trees/${generation.live.name}` }],
-    ['distribution', { link: generation.key }],
-    ...[...files].map(([name, text]) => [name, { text }] as const),
-  ])
-}
-
-async function* missingContents(
-  objects: ReadonlyMap<Digest, ReadonlySet<string>>,
-  members: readonly LoadedMember[],
-  options: { signal?: AbortSignal },
-): AsyncIterable<Content> {
-  const open = new Set(objects.keys())
-  for (const member of members) {
-    if (open.size === 0) return
-    for await (const content of member.contents(open, options)) {
-      open.delete(content.digest)
-      yield content
-    }
-  }
-  const [first] = open
-  if (first === undefined) return
-  throw new ProviderError('BAD_IMAGE', `Cannot find the content ${shortDigest(first)} in any declared image`)
 }

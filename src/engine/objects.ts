@@ -39,14 +39,22 @@ export function namesByDigest(objects: Iterable<StoreObject>): Map<Digest, Set<s
   return result
 }
 
-export function bringsAny(tree: Tree, wanted: ReadonlyMap<Digest, unknown>): boolean {
-  return [...tree.values()].some((entry) => entry.kind === 'file' && wanted.has(entry.digest))
+/** Takes from `wanted` what a tree brings. */
+export function takeOwn(wanted: Map<Digest, ReadonlySet<string>>, tree: Tree): Map<Digest, ReadonlySet<string>> {
+  const own = new Map<Digest, ReadonlySet<string>>()
+  if (wanted.size === 0) return own
+  for (const entry of tree.values()) {
+    const names = entry.kind === 'file' ? wanted.get(entry.digest) : undefined
+    if (entry.kind !== 'file' || names === undefined) continue
+    own.set(entry.digest, names)
+    wanted.delete(entry.digest)
+  }
+  return own
 }
 
-export function bytesOf(trees: Iterable<Tree>, objects: ReadonlyMap<Digest, ReadonlySet<string>>): number {
+/** What objects take on a disk that has no blocks; `tree` is where they come from. */
+export function bytesOf(objects: ReadonlyMap<Digest, ReadonlySet<string>>, tree: Tree): number {
   const sizes = new Map<Digest, number>()
-  for (const tree of trees) {
-    for (const entry of tree.values()) if (entry.kind === 'file') sizes.set(entry.digest, entry.size)
-  }
+  for (const entry of tree.values()) if (entry.kind === 'file') sizes.set(entry.digest, entry.size)
   return [...objects].reduce((sum, [digest, names]) => sum + (sizes.get(digest) ?? 0) * names.size, 0)
 }

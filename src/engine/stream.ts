@@ -4,11 +4,34 @@ import { emptyFile } from '../model/manifest.ts'
 import { type Entry, formatManifest, objectName, type Tree } from '../model/tree.ts'
 import type { Content } from './member.ts'
 
-/** What a push carries: new objects, then trees that link to them, then the generation, COMPLETE last. */
+/** Where a stream is unpacked on a host; whoever holds the lock has it for himself. */
+const stage = 'staging/next'
+
+/** New objects, in the order in which their contents come. */
+export async function* objectMembers(
+  objects: ReadonlyMap<Digest, ReadonlySet<string>>,
+  contents: AsyncIterable<Content>,
+): AsyncIterable<TarMember> {
+  yield* ['staging', stage, `${stage}/objects`].map(directory)
+  const shards = new Set<string>()
+  for await (const { digest, size, content } of contents) {
+    const names = [...(objects.get(digest) ?? [])].sort()
+    // The same bytes with other permissions are another inode, so they are kept for a moment and sent again.
+    const bytes = names.length > 1 ? Buffer.concat(await Array.fromAsync(content as AsyncIterable<Buffer>)) : content
+    for (const name of names) {
+      const shard = name.slice(0, 2)
+      if (!shards.has(shard)) yield directory(`${stage}/objects/${shard}`)
+      shards.add(shard)
+      yield { kind: 'file', path: `${stage}/objects/${name}`, size, executable: name.endsWith('.x'), content: bytes }
+    }
+  }
+}
+
+/** What a host gets after its new objects: the trees that link to them, and the generation, COMPLETE last. */
 export interface Transfer {
   readonly transaction: string
-  /** Objects to write, by content; the names say with which permissions. */
-  readonly objects: ReadonlyMap<Digest, ReadonlySet<string>>
+  /** Names of the objects that came before. */
+  readonly written: ReadonlySet<string>
   /** Objects on the host that are damaged and give way. */
   readonly bad: readonly string[]
   readonly trees: ReadonlyMap<string, Tree>
@@ -16,33 +39,14 @@ export interface Transfer {
   readonly generation: ReadonlyMap<string, { link: string } | { text: string }>
 }
 
-export async function* transferMembers(transfer: Transfer, contents: AsyncIterable<Content>): AsyncIterable<TarMember> {
-  const stage = `staging/${transfer.transaction}`
-  const written = new Set<string>()
+export function* transferMembers(transfer: Transfer): Iterable<TarMember> {
   const file = (path: string, text: string): TarMember => {
     const content = Buffer.from(text)
     return { kind: 'file', path: `${stage}/${path}`, size: content.length, executable: false, content }
   }
-  yield* directories(stage, ['', 'objects', 'trees', 'manifests', 'generation'])
-  const shards = new Set<string>()
-  const sums: string[] = []
-  for await (const { digest, size, content } of contents) {
-    const [first, ...copies] = [...(transfer.objects.get(digest) ?? [])].sort()
-    if (first === undefined) continue
-    const shard = first.slice(0, 2)
-    if (!shards.has(shard)) yield directory(`${stage}/objects/${shard}`)
-    shards.add(shard)
-    // The same bytes with other permissions are another inode, so they are kept for a moment and sent again.
-    const bytes = copies.length > 0 ? Buffer.concat(await Array.fromAsync(content as AsyncIterable<Buffer>)) : content
-    for (const name of [first, ...copies]) {
-      yield { kind: 'file', path: `${stage}/objects/${name}`, size, executable: name.endsWith('.x'), content: bytes }
-      written.add(name)
-      sums.push(`${hexOf(digest)}  ${name}\n`)
-    }
-  }
-  yield file('SUMS', sums.join(''))
+  yield* ['', '/objects', '/trees', '/manifests', '/generation'].map((name) => directory(`${stage}${name}`))
   yield file('BAD', transfer.bad.map((name) => `${name}\n`).join(''))
-  for (const [name, tree] of transfer.trees) yield* treeMembers(`${stage}/trees/${name}`, tree, { stage, written })
+  for (const [name, tree] of transfer.trees) yield* treeMembers(`${stage}/trees/${name}`, tree, transfer.written)
   for (const tree of transfer.manifests) {
     const text = formatManifest(tree)
     yield file(`manifests/${hexOf(digestOf(text))}`, text)
@@ -54,11 +58,7 @@ export async function* transferMembers(transfer: Transfer, contents: AsyncIterab
   yield file('COMPLETE', `${transfer.transaction}\n`)
 }
 
-function* treeMembers(
-  at: string,
-  tree: Tree,
-  from: { stage: string; written: ReadonlySet<string> },
-): Iterable<TarMember> {
+function* treeMembers(at: string, tree: Tree, written: ReadonlySet<string>): Iterable<TarMember> {
   yield directory(at)
   const paths = [...tree.keys()].sort()
   for (const path of paths) {
@@ -70,14 +70,10 @@ function* treeMembers(
       yield { kind: 'file', path: `${at}/${path}`, size: 0, executable: entry.executable, content: Buffer.alloc(0) }
     } else {
       const object = objectName(entry)
-      const folder = from.written.has(object) ? `${from.stage}/objects` : 'objects'
+      const folder = written.has(object) ? `${stage}/objects` : 'objects'
       yield { kind: 'hardlink', path: `${at}/${path}`, target: `${folder}/${object}` }
     }
   }
-}
-
-function* directories(stage: string, names: readonly string[]): Iterable<TarMember> {
-  for (const name of names) yield directory(name === '' ? stage : `${stage}/${name}`)
 }
 
 function directory(path: string): TarMember {

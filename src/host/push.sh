@@ -1,5 +1,6 @@
 # push NONCE ROOT INSTANCE TRANSACTION EXPECTED NEXT DISTRIBUTION cat|gzip|zstd KB INODES WAIT HOLDER
-# stdin: a tar of staging/TRANSACTION: objects/, trees/, manifests/, generation/, SUMS, BAD, and COMPLETE last.
+# stdin: tars of staging/next, one after the other: objects/, which other hosts get as well, then trees/, manifests/,
+# generation/, BAD, and COMPLETE last.
 # Everything is written under new names; what is there already is linked to, renamed over or removed, never written.
 begin "$1" "$2" "$3"
 transaction=$4 expected=$5 next=$6 distribution=$7
@@ -20,7 +21,7 @@ found=$(current_generation)
 [ "$found" = 0 ] || touch "$home/current/switched"
 # Nobody else can be at work while we hold the lock, so whatever lies in staging was left by a crash.
 sweep_leftovers
-stage=staging/$transaction
+stage=staging/next
 trap 'rm -rf "$scratch" "$stage"' EXIT
 check_space "$9" "${10}"
 # Before tar links to their files, which would look like a change of all of them.
@@ -42,9 +43,11 @@ esac 2>/dev/null | tar -xf - 2>"$scratch/tar" || {
 }
 # tar ends with 0 on a stream that was cut between two members; only the last member proves that all came.
 [ "$(cat "$stage/COMPLETE" 2>/dev/null)" = "$transaction" ] || fail CUT "the stream ended early"
-if [ -s "$stage/SUMS" ]; then
-  (cd "$stage/objects" && sha256sum -c ../SUMS) >"$scratch/sums" 2>/dev/null ||
-    fail DIGEST_MISMATCH "$(grep -v ': OK$' "$scratch/sums" | head -n 3)"
+# Each is named by its hash.
+(cd "$stage/objects" && find . -type f) | sed 's|^\./../\([0-9a-f]*\).*|\1  &|' >"$scratch/sums" || scratch_failed
+if [ -s "$scratch/sums" ]; then
+  (cd "$stage/objects" && sha256sum -c) <"$scratch/sums" >"$scratch/summed" 2>/dev/null ||
+    fail DIGEST_MISMATCH "$(grep -v ': OK$' "$scratch/summed" | head -n 3)"
 fi
 settle "$stage"
 

@@ -45,7 +45,8 @@ export interface CacheOptions {
   readonly limit?: () => number
 }
 
-function defaultCacheFolder(env: NodeJS.ProcessEnv = process.env): string {
+/** PGOCI_CACHE, or a folder of the user's cache. */
+export function defaultCacheFolder(env: NodeJS.ProcessEnv = process.env): string {
   return env['PGOCI_CACHE'] || join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'pulumi-postgres-oci')
 }
 

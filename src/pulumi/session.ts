@@ -5,6 +5,7 @@ import type { Change } from '../engine/declare.ts'
 import { loadDistribution } from '../engine/distribution.ts'
 import { loadExtension } from '../engine/extension.ts'
 import type { ImageRequest } from '../engine/image.ts'
+import { packing } from '../engine/pack.ts'
 import { connectionPool } from '../engine/pool.ts'
 import { distributionName } from '../engine/record.ts'
 import { type Probe, probe } from '../host/probe.ts'
@@ -14,7 +15,7 @@ import { ProviderError } from '../model/error.ts'
 import { formatPlatform, platformOfMachine } from '../model/platform.ts'
 import { quote } from '../model/quote.ts'
 import { parseReference, type Reference } from '../model/reference.ts'
-import { openCache } from '../oci/cache.ts'
+import { defaultCacheFolder, openCache } from '../oci/cache.ts'
 import type { Environment } from '../oci/environment.ts'
 import { openSource } from '../oci/open.ts'
 import { runScript, systemdUnit } from '../postgres/unit.ts'
@@ -30,6 +31,7 @@ const lockWaitSeconds = 300
 const log = (line: string) => void process.stderr.write(`${line}\n`)
 const cache = openCache(undefined, { log })
 const pool = connectionPool()
+const packs = packing(defaultCacheFolder())
 const who = `${userInfo().username}@${hostname()}`
 
 const environment = (): Environment => ({ settings: registries(), bundle: bundle(), log })
@@ -111,6 +113,7 @@ async function commitTogether(place: Place, changes: readonly Change[]): Promise
       ])
     },
     who,
+    packing: packs,
     signal,
   })
 }

@@ -8,6 +8,7 @@ import { loadDistribution } from '../../src/engine/distribution.ts'
 import { loadExtension } from '../../src/engine/extension.ts'
 import type { ImageRequest } from '../../src/engine/image.ts'
 import type { LoadedMember } from '../../src/engine/member.ts'
+import { packing } from '../../src/engine/pack.ts'
 import { distributionName } from '../../src/engine/record.ts'
 import { localTransport } from '../../src/host/local.ts'
 import type { StoreTarget } from '../../src/host/store.ts'
@@ -19,6 +20,7 @@ import { distributionFiles, extensionFiles, writeLayout } from '../support/postg
 
 const folder = mkdtempSync(join(tmpdir(), 'pgoci-converge-'))
 const cache = openCache(join(folder, 'cache'))
+const packs = packing(folder)
 const platform = `linux/${process.arch === 'arm64' ? 'arm64' : 'amd64'}`
 let digests: Map<string, string>
 let target: StoreTarget
@@ -75,7 +77,12 @@ async function put(name: string, tag: string, owner: { token?: string; stack?: s
 }
 
 const change = (...changes: Change[]) =>
-  converge(target, changes, { load: ({ name, image }) => load(name, image), files: () => new Map(), who: 'test' })
+  converge(target, changes, {
+    load: ({ name, image }) => load(name, image),
+    files: () => new Map(),
+    packing: packs,
+    who: 'test',
+  })
 
 const control = () =>
   readFileSync(join(target.root, 'instances/main/current/live/share/extension/hstore.control'), 'utf8')
@@ -115,7 +122,12 @@ test('a change that another controller makes meanwhile is kept', async () => {
       },
     },
   }
-  await converge(slow, [mine], { load: ({ name, image }) => load(name, image), files: () => new Map(), who: 'me' })
+  await converge(slow, [mine], {
+    load: ({ name, image }) => load(name, image),
+    files: () => new Map(),
+    packing: packs,
+    who: 'me',
+  })
   expect(readdirSync(join(target.root, 'instances/main/current/live/lib'))).toEqual(
     expect.arrayContaining(['cube.so', 'hstore.so']),
   )

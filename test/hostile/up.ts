@@ -4,6 +4,7 @@ import { converge } from '../../src/engine/converge.ts'
 import { loadDistribution } from '../../src/engine/distribution.ts'
 import { loadExtension } from '../../src/engine/extension.ts'
 import { type ImageRequest, readFlatImage } from '../../src/engine/image.ts'
+import { packing } from '../../src/engine/pack.ts'
 import { distributionName } from '../../src/engine/record.ts'
 import type { Transport } from '../../src/host/transport.ts'
 import { parseReference } from '../../src/model/reference.ts'
@@ -60,6 +61,7 @@ export async function up(image: string, options: UpOptions): Promise<void> {
     load,
     files: () => new Map(),
     who: 'tester@here',
+    packing: packing(newCache()),
   })
 }
 

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { converge } from '../../src/engine/converge.ts'
 import type { Change } from '../../src/engine/declare.ts'
 import type { LoadedMember } from '../../src/engine/member.ts'
+import { packing } from '../../src/engine/pack.ts'
 import { probe } from '../../src/host/probe.ts'
 import type { StoreTarget } from '../../src/host/store.ts'
 import type { Transport } from '../../src/host/transport.ts'
@@ -70,6 +72,9 @@ export function targetAt(root: string, transport: Transport, more: Partial<Store
   return { transport, sudo: false, root, instance: 'main', lockWait: 20, holder: 'tester@here', ...more }
 }
 
+// Its files have no name, so nothing is left of them.
+const packs = packing(tmpdir())
+
 /** Makes the host have these images, by the engine's own algorithm. */
 export async function install(
   target: StoreTarget,
@@ -79,7 +84,13 @@ export async function install(
   await converge(
     target,
     Object.entries(images).map(([name, loaded]) => put(name, loaded)),
-    { load: async ({ name }) => images[name] as LoadedMember, files: () => new Map(), who: 'tester@here', ...options },
+    {
+      load: async ({ name }) => images[name] as LoadedMember,
+      files: () => new Map(),
+      who: 'tester@here',
+      packing: packs,
+      ...options,
+    },
   )
 }
 

@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { compress } from '../archive/compress.ts'
+import { packTar } from '../archive/pack.ts'
+import { push, type StoreTarget } from '../host/store.ts'
+import { hexOf } from '../model/digest.ts'
+import type { Tree } from '../model/tree.ts'
+import type { Generation } from './generation.ts'
+import type { LoadedMember } from './member.ts'
+import { bytesOf } from './objects.ts'
+import type { Compression, Objects, Pack, Packing } from './pack.ts'
+import type { Record } from './record.ts'
+import { transferMembers } from './stream.ts'
+
+/** A member whose files the host lacks, and which of them it brings. */
+export interface Bringer {
+  readonly member: LoadedMember
+  readonly objects: Objects
+}
+
+/** A generation on its way to a host, with all that this host lacks of it. */
+export interface Shipment {
+  readonly generation: Generation
+  readonly record: Record
+  /** For the generation's folder, beside ours. */
+  readonly files: ReadonlyMap<string, string>
+  /** The generation that it follows. */
+  readonly expected: number
+  readonly compression: Compression
+  readonly bringers: readonly Bringer[]
+  /** Objects on the host that are damaged and give way. */
+  readonly bad: readonly string[]
+  readonly manifests: readonly Tree[]
+}
+
+/** Pushes it: first the packs, one a member, then what only this host gets. */
+export async function send(
+  target: StoreTarget,
+  shipment: Shipment,
+  options: { readonly packing: Packing; readonly signal?: AbortSignal },
+): Promise<void> {
+  const { generation, bringers, bad, manifests, compression } = shipment
+  const signal = options.signal ? { signal: options.signal } : {}
+  const transaction = randomUUID()
+  const newTrees = [generation.root, generation.live].filter(({ isNew }) => isNew)
+  const packs: Pack[] = []
+  for (const { member, objects } of bringers)
+    packs.push(
+      await options.packing(objects, {
+        compression,
+        contents: () => member.contents(new Set(objects.keys()), signal),
+      }),
+    )
+  const rest = packTar(
+    transferMembers({
+      transaction,
+      written: new Set(bringers.flatMap(({ objects }) => [...objects.values()].flatMap((names) => [...names]))),
+      bad,
+      trees: new Map(newTrees.map(({ name, tree }) => [name, tree])),
+      manifests,
+      generation: generationFolder(shipment),
+    }),
+  )
+  const entries = newTrees.reduce((sum, { tree }) => sum + tree.size, 0)
+  const bytes = bringers.reduce((sum, { member, objects }) => sum + bytesOf(objects, member.tree), 0)
+  await push(
+    target,
+    {
+      transaction,
+      expected: shipment.expected,
+      next: generation.number,
+      distribution: generation.key,
+      compression,
+      // A tenth for what blocks waste, and a kilobyte for each entry of a folder.
+      kilobytes: Math.ceil((bytes * 1.1) / 1024) + entries,
+      inodes: bringers.reduce((sum, { objects }) => sum + objects.size, 0) + entries,
+      stream: inTurn([...packs.map(({ read }) => read), () => (compression === 'zstd' ? compress(rest) : rest)]),
+    },
+    signal,
+  )
+}
+
+/** One stream after the other, each opened in its turn. */
+function inTurn(parts: readonly (() => Readable)[]): Readable {
+  const all = async function* () {
+    for (const open of parts) yield* open() as AsyncIterable<Buffer>
+  }
+  return Readable.from(all(), { objectMode: false, highWaterMark: 256 * 1024 })
+}
+
+function generationFolder({ generation, record, files }: Shipment) {
+  return new Map<string, { link: string } | { text: string }>([
+    ['record.json', { text: JSON.stringify(record) }],
+    ['members', { text: record.members.map((member) => `${hexOf(member.treeDigest)}\n`).join('') }],
+    ['root', { link: `../../../../trees/${generation.root.name}` }],
+    ['live', { link: `../../../../trees/${generation.live.name}` }],
+    ['distribution', { link: generation.key }],
+    ...[...files].map(([name, text]) => [name, { text }] as const),
+  ])
+}
