@@ -1,3 +1,4 @@
+import type { Freed } from '../host/freed.ts'
 import { type Probe, probe } from '../host/probe.ts'
 import { remove, type StoreTarget } from '../host/store.ts'
 import { type Digest, shortDigest } from '../model/digest.ts'
@@ -29,9 +30,14 @@ export interface ConvergeOptions {
  * out to be another than the probe saw, because someone else changed it or objects are gone that its trees still hold,
  * is looked at again, and more closely.
  *
+ * @returns what the host freed thereby
  * @throws ProviderError STORE_CHANGED when others were faster three times
  */
-export async function converge(target: StoreTarget, changes: readonly Change[], options: ConvergeOptions) {
+export async function converge(
+  target: StoreTarget,
+  changes: readonly Change[],
+  options: ConvergeOptions,
+): Promise<Freed | undefined> {
   for (let count = 1; ; count += 1) {
     try {
       return await attempt(target, changes, { ...options, isSuspect: count > 1 })
@@ -46,7 +52,7 @@ async function attempt(
   target: StoreTarget,
   changes: readonly Change[],
   options: ConvergeOptions & { readonly isSuspect: boolean },
-): Promise<void> {
+): Promise<Freed | undefined> {
   const signal = options.signal ? { signal: options.signal } : {}
   const place = `${target.root}/instances/${target.instance} on ${target.transport.name}`
   const loaded = new Map<string, LoadedMember>()
@@ -67,7 +73,7 @@ async function attempt(
   const layout = loaded.get(distributionName)?.layout ?? before?.layout
   const home = `${target.root}/instances/${target.instance}`
   const generation = planGeneration(seen, { before, members, layout, treeOf }, { home, place })
-  if (generation.isCurrent) return
+  if (generation.isCurrent) return undefined
 
   // Objects that nobody damaged and that only unchanged members bring are on the host; else all are asked for.
   const all = objectsOf([generation.root.tree, generation.live.tree])
@@ -93,7 +99,7 @@ async function attempt(
   }
   // The probe has proven the others to be there, and their hashes make megabytes that do not compress.
   const isNew = ({ treeDigest }: Member) => isSuspect || !seen.manifests.has(treeDigest)
-  await send(
+  return send(
     target,
     {
       generation,

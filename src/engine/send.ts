@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { compress } from '../archive/compress.ts'
 import { packTar } from '../archive/pack.ts'
+import type { Freed } from '../host/freed.ts'
 import { push, type StoreTarget } from '../host/store.ts'
 import { hexOf } from '../model/digest.ts'
 import type { Tree } from '../model/tree.ts'
@@ -33,12 +34,12 @@ export interface Shipment {
   readonly manifests: readonly Tree[]
 }
 
-/** Pushes it: first the packs, one a member, then what only this host gets. */
+/** Pushes it: first the packs, one a member, then what only this host gets. Returns what the host freed thereby. */
 export async function send(
   target: StoreTarget,
   shipment: Shipment,
   options: { readonly packing: Packing; readonly signal?: AbortSignal },
-): Promise<void> {
+): Promise<Freed | undefined> {
   const { generation, bringers, bad, manifests, compression } = shipment
   const signal = options.signal ? { signal: options.signal } : {}
   const transaction = randomUUID()
@@ -63,7 +64,7 @@ export async function send(
   )
   const entries = newTrees.reduce((sum, { tree }) => sum + tree.size, 0)
   const bytes = bringers.reduce((sum, { member, objects }) => sum + bytesOf(objects, member.tree), 0)
-  await push(
+  return push(
     target,
     {
       transaction,

@@ -3,10 +3,10 @@
 # files may print before us, and ends it with one line: OK …, or FAIL <code> <text>.
 set -u
 umask 022
-LC_ALL=C
-export LC_ALL
+LC_ALL=C TZ=UTC0
+export LC_ALL TZ
 # What a login's environment may change in the tools below; CDPATH makes `cd` go elsewhere, and print.
-unset CDPATH TAR_OPTIONS GREP_OPTIONS POSIXLY_CORRECT
+unset CDPATH TAR_OPTIONS GREP_OPTIONS POSIXLY_CORRECT QUOTING_STYLE TIME_STYLE BLOCK_SIZE BLOCKSIZE
 tab=$(printf '\t')
 newline='
 '
@@ -25,10 +25,30 @@ begin() { # begin NONCE ROOT INSTANCE
   home=instances/$instance
 }
 
+check_tools() {
+  lacks=''
+  for tool in awk cat comm cp cut date df dirname du find flock grep head id ln ls mkdir mktemp mv readlink rm rmdir \
+    sed sha256sum sleep sort stat sync tail tar touch tr uname xargs; do
+    command -v "$tool" >/dev/null 2>&1 || lacks="$lacks $tool"
+  done
+  [ -z "$lacks" ] || fail_without "$lacks"
+}
+
+# With the shell alone, because any tool may be missing. Which system it is tells how to install one.
+fail_without() { # fail_without TOOLS
+  system=''
+  while IFS='=' read -r key value; do
+    case $key in ID | ID_LIKE) system="$system $value" ;; esac
+  done 2>/dev/null </etc/os-release
+  printf 'FAIL\tHOST_LACKS_TOOL\t%s\t%s\n' "$1" "$system"
+  exit 0
+}
+
 make_scratch() {
-  command -v mktemp >/dev/null 2>&1 || fail HOST_LACKS_TOOL mktemp
-  scratch=$(mktemp -d "${TMPDIR:-/tmp}/pgoci.XXXXXX" 2>/dev/null) ||
-    fail NO_SPACE "cannot make a folder in ${TMPDIR:-/tmp}, which is full or read-only"
+  for each in "${TMPDIR:-/tmp}" /tmp /var/tmp; do
+    scratch=$(mktemp -d "$each/pgoci.XXXXXX" 2>/dev/null) && break
+  done
+  [ -n "$scratch" ] || fail NO_SPACE "cannot make a folder in ${TMPDIR:-/tmp}, which is full or read-only"
   trap 'rm -rf "$scratch"' EXIT
   trap 'exit 1' HUP INT PIPE TERM
 }
@@ -42,19 +62,11 @@ check_scratch() {
 
 scratch_failed() { fail NO_SPACE "cannot write to $scratch, which is full or read-only"; }
 
-lacking() { # prints what the host lacks, one name a line
-  for tool in tar sha256sum flock find sort comm awk stat xargs readlink df; do
-    command -v "$tool" >/dev/null 2>&1 || echo "$tool"
-  done
-  true >"$scratch/old"
-  mv -T "$scratch/old" "$scratch/new" 2>/dev/null || echo 'mv -T'
-}
-
 open_store() { # enters the store; returns 1 if there is none yet
   if [ ! -f "$root/FORMAT" ]; then
-    # What a first push that was killed may leave.
+    # What a first push that was killed may leave, and what a disk of its own has.
     # shellcheck disable=SC2010
-    if [ -d "$root" ] && ls -A "$root" | grep -q -v '^FORMAT\.'; then
+    if [ -d "$root" ] && ls -A "$root" | grep -q -v -e '^FORMAT\.' -e '^lost+found$'; then
       fail HOST_REFUSED "$root is not empty and is no store; set root to another folder"
     fi
     return 1

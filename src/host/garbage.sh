@@ -2,11 +2,18 @@
 # root still runs. The lists are variables, not files: a full /tmp would make them short, and what is missing in
 # them is removed.
 
-# Trees that a running process executes, maps, or has as its root (systemd's RootDirectory= hides the path from exe
-# and maps; mountinfo tells, but from the top of the disk, so that a tree of another store counts too). Fails when a server's process cannot be seen, because another user runs it: then
-# everything might be in use.
+# An object with more links than this gives way, so that the next tree that wants it brings another inode: ext4 ends
+# at 65,000.
+most_links=50000
+
+# Trees that a running process executes, maps, or has as its root or mounts. A process in a namespace of its own may
+# have the store at any path, so whatever is called like a tree counts. Fails when a server's process cannot be
+# seen, because another user runs it: then everything might be in use.
 trees_in_use() {
+  [ -r /proc/self/maps ] || return 1
   if [ "$(id -u)" != 0 ]; then
+    # A /proc that hides the processes of others hides whether a server is among them (proc(5), hidepid).
+    grep -q ' /proc .*[ ,]hidepid=[^0o]' /proc/self/mountinfo && return 1
     for comm in /proc/[0-9]*/comm; do
       { read -r name <"$comm"; } 2>/dev/null || continue
       case $name in postgres* | postmaster*) readlink "${comm%comm}exe" >/dev/null || return 1 ;; esac
@@ -15,15 +22,11 @@ trees_in_use() {
   {
     # shellcheck disable=SC2012
     ls -l /proc/[0-9]*/exe /proc/[0-9]*/root
-    cat /proc/[0-9]*/maps
-  } 2>/dev/null | names_after "$(pwd -P)/trees/"
-  cat /proc/[0-9]*/mountinfo 2>/dev/null | names_after /trees/
-}
-
-names_after() { # names_after PREFIX: prints the trees' names that follow it on stdin
-  awk -v prefix="$1" '{ while (at = index($0, prefix)) {
-    $0 = substr($0, at + length(prefix))
-    if (match($0, /^[0-9a-f]+[-0-9]*/) && !seen[name = substr($0, 1, RLENGTH)]++) print name
+    cat /proc/[0-9]*/maps /proc/[0-9]*/mountinfo
+  } 2>/dev/null | awk '{ while (match($0, /\/[0-9a-f]+[-0-9]*/)) {
+    name = substr($0, RSTART + 1, RLENGTH - 1)
+    $0 = substr($0, RSTART + RLENGTH)
+    if (length(name) >= 64 && !seen[name]++) print name
   } }'
 }
 
@@ -41,22 +44,38 @@ drop_unborn_generations() {
   done
 }
 
-drop_generations() { # drop_generations USED
+# What is told at the end: disk space in kB, files, trees and generations.
+freed_kb=0 freed_files=0 freed_trees=0 freed_generations=0
+
+# Files that have another link elsewhere free nothing.
+count_freed() { # count_freed WORDS: of `find`, that select what is about to go
+  # shellcheck disable=SC2046
+  set -- $(find "$@" \( -type d -o -links 1 \) -exec stat -c '%b %B %F' {} + 2>/dev/null |
+    awk '{ sum += $1 * $2; files += $3 == "regular" } END { printf "%.0f %d", sum / 1024, files }')
+  freed_kb=$((freed_kb + ${1:-0})) freed_files=$((freed_files + ${2:-0}))
+}
+
+tell_freed() {
+  [ $((freed_generations + freed_trees + freed_files)) = 0 ] ||
+    say freed "$freed_kb$tab$freed_files$tab$freed_trees$tab$freed_generations"
+}
+
+kept_generations() { # kept_generations USED FORMER: how many before the current one stay; prints their paths
   for each in instances/*/; do
     now=$(readlink "${each}current" 2>/dev/null) || continue
     now=${now##*/}
-    kept=0 keep='' distributions=''
+    kept=0 distributions=''
     # shellcheck disable=SC2012
     for number in $(ls "${each}generations" | sort -rn); do
       tree=$(trees_of_links "${each}generations/$number/root") || return
       if [ "$number" = "$now" ]; then
         :
-      elif [ "$kept" -lt 2 ]; then
+      elif [ "$kept" -lt "$2" ]; then
         kept=$((kept + 1))
       else
         among "$tree" "$1" || continue
       fi
-      keep=$keep$newline$number
+      echo "${each}generations/$number"
       distributions=$distributions$newline$(readlink "${each}generations/$number/distribution")
     done
     # A server of another distribution sees its live link, and with it the generation that the link is nailed to.
@@ -64,10 +83,25 @@ drop_generations() { # drop_generations USED
       [ -L "$link" ] || continue
       target=$(readlink "$link") || return
       target=${target%/live}
-      if among "${link##*/}" "$distributions"; then keep=$keep$newline${target##*/}; else rm -f "$link"; fi
+      ! among "${link##*/}" "$distributions" || echo "${each}generations/${target##*/}"
     done
-    for generation in "${each}generations"/*; do
-      among "${generation##*/}" "$keep" || rm -rf "$generation"
+  done
+}
+
+drop_generations() { # drop_generations USED FORMER
+  keep=$(kept_generations "$1" "$2") || return
+  for generation in instances/*/generations/*; do
+    among "$generation" "$keep" && continue
+    # An instance without a current generation is being made or removed.
+    [ -L "${generation%/generations/*}/current" ] || continue
+    count_freed "$generation"
+    freed_generations=$((freed_generations + 1))
+    rm -rf "$generation"
+  done
+  for each in instances/*/; do
+    distributions=$(for generation in "${each}generations"/*; do readlink "$generation/distribution"; done)
+    for link in "${each}live"/*; do
+      [ ! -L "$link" ] || among "${link##*/}" "$distributions" || rm -f "$link"
     done
   done
 }
@@ -76,7 +110,10 @@ drop_trees() { # drop_trees USED
   wanted=$(trees_of_links instances/*/generations/*/root instances/*/generations/*/live) || return
   for tree in trees/*; do
     name=${tree#trees/}
-    among "$name" "$wanted" || among "$name" "$1" || { rm -rf "$tree" && rm -f "meta/$name"; }
+    if [ ! -d "$tree" ] || among "$name" "$wanted" || among "$name" "$1"; then continue; fi
+    count_freed "$tree" "meta/$name"
+    freed_trees=$((freed_trees + 1))
+    rm -rf "$tree" && rm -f "meta/$name"
   done
 }
 
@@ -87,21 +124,42 @@ drop_manifests() {
     wanted=$wanted$newline${name%%-*}
   done
   for manifest in manifests/*; do
-    among "${manifest#manifests/}" "$wanted" || rm -f "$manifest"
+    among "${manifest#manifests/}" "$wanted" && continue
+    count_freed "$manifest"
+    rm -f "$manifest"
   done
 }
 
 # What a killed push left. Objects stay: the one that comes now may have been told that they are there.
 sweep_leftovers() {
-  rm -rf staging/* FORMAT.* lock.holder.* meta/.new
+  count_freed staging -mindepth 1
+  rm -rf staging/* FORMAT.* lock.holder.* meta/.new objects/.trial
   drop_unborn_generations
   used=$(trees_in_use) && drop_trees "$used"
 }
 
-collect_garbage() {
+# Disk space in kB that goes with the generations that this many former ones leave out: that of their files whose
+# every link is an object or in their trees.
+would_free() { # would_free FORMER
+  used=$(trees_in_use) || { echo 0; return; }
+  wanted=$used$newline$(kept_generations "$used" "$1" | while IFS= read -r each; do
+    trees_of_links "$each/root" "$each/live"
+  done)
+  set --
+  for tree in trees/*; do
+    among "${tree#trees/}" "$wanted" || set -- "$@" "$tree"
+  done
+  [ $# -gt 0 ] || { echo 0; return; }
+  find "$@" -type f -exec stat -c '%i %h %b %B' {} + | awk '
+    { seen[$1]++; links[$1] = $2; size[$1] = $3 * $4 }
+    END { for (i in seen) if (links[i] <= seen[i] + 1) sum += size[i]; printf "%.0f\n", sum / 1024 }'
+}
+
+collect_garbage() { # collect_garbage FORMER
   used=$(trees_in_use) || return 0
-  drop_generations "$used"
+  drop_generations "$used" "$1"
   drop_trees "$used"
   drop_manifests
-  find objects -type f -links 1 -exec rm -f {} +
+  count_freed objects -type f
+  find objects -type f \( -links 1 -o -links "+$most_links" \) -exec rm -f {} +
 }

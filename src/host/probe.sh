@@ -2,11 +2,12 @@
 # stdin: lines "known <manifest hex>" (do not send it) and "want <object>" (say if it is missing).
 # Takes no lock, so it reads one generation by its number: three are kept, whatever happens meanwhile.
 begin "$1" "$2" "$3"
+check_tools
 say machine "$(uname -m)"
 say user "$(id -un):$(id -u)"
 make_scratch
-lacks=$(lacking | tr '\n' ' ')
-[ -z "$lacks" ] || fail HOST_LACKS_TOOL "$lacks"
+true >"$scratch/old"
+mv -T "$scratch/old" "$scratch/new" 2>/dev/null || fail_without 'mv -T'
 say zstd "$(command -v zstd >/dev/null 2>&1 && echo yes || echo no)"
 say gzip "$(command -v gzip >/dev/null 2>&1 && echo yes || echo no)"
 cat >"$scratch/asked" || scratch_failed
@@ -16,6 +17,7 @@ cd "$parent" || fail HOST_REFUSED "$(id -un) may not enter $parent"
 [ -w . ] || fail HOST_REFUSED "$(id -un) may not write to $parent, or it is read-only"
 say free "$(free_space)"
 if ! open_store; then
+  check_mount
   say generation 0
   sed -n "s/^want /missing$tab/p" "$scratch/asked"
   echo OK

@@ -5,9 +5,12 @@
 begin "$1" "$2" "$3"
 transaction=$4 expected=$5 next=$6 distribution=$7
 make_scratch
-if ! open_store; then
+if open_store; then
+  check_mount
+else
   mkdir -p "$root" 2>"$scratch/mkdir" || fail HOST_REFUSED "$(head -n 1 "$scratch/mkdir")"
   cd "$root" || fail HOST_REFUSED "$(id -un) may not enter $root"
+  check_mount
   # On the disk before it has its name: a power cut would leave an empty FORMAT, which nobody knows.
   (echo 1 >"FORMAT.$$") 2>/dev/null || fail HOST_REFUSED "$(id -un) may not write to $root, or it is full or read-only"
   settle "FORMAT.$$"
@@ -18,12 +21,12 @@ mkdir -p objects trees manifests meta instances staging "$home/generations" "$ho
   fail HOST_REFUSED "$(head -n 1 "$scratch/mkdir")"
 found=$(current_generation)
 [ "$found" = "$expected" ] || fail STORE_CHANGED "generation $found is current, not $expected"
-[ "$found" = 0 ] || touch "$home/current/switched"
+if [ "$found" = 0 ]; then check_links; else touch "$home/current/switched"; fi
 # Nobody else can be at work while we hold the lock, so whatever lies in staging was left by a crash.
 sweep_leftovers
 stage=staging/next
 trap 'rm -rf "$scratch" "$stage"' EXIT
-check_space "$9" "${10}"
+make_room "$9" "${10}"
 # Before tar links to their files, which would look like a change of all of them.
 whole_trees >"$scratch/whole" || scratch_failed
 
@@ -36,6 +39,10 @@ esac 2>/dev/null | tar -xf - 2>"$scratch/tar" || {
   said=$(head -c 400 "$scratch/tar")
   case $said in
     *'No space'* | *quota*) fail NO_SPACE "the disk of $root, or its number of files, ran full while writing" ;;
+    *'Too many links'*)
+      # They give way to other inodes, which the next run sends.
+      find objects -type f -links +1000 -exec rm -f {} +
+      fail STORE_CHANGED "a file has as many links as the file system of $root allows" ;;
     *' link '*'No such file'* | *hardlink*) fail STORE_CHANGED "files that were there are gone" ;;
     *EOF* | *'not look like a tar'* | *'short read'* | *'premature'* | *'unexpected end'* | '') fail CUT "the stream ended early" ;;
   esac
@@ -97,10 +104,11 @@ link_to ../current/live "$live"
 settle .
 
 touch "$home/current/switched"
-collect_garbage
+collect_garbage 2
 sort -u "$scratch/whole" | record_trees
 # A unit that the user linked to ours has changed with the switch; telling systemd restarts nothing.
 if [ -L "/etc/systemd/system/pgoci-$instance.service" ] && command -v systemctl >/dev/null 2>&1; then
   systemctl daemon-reload >/dev/null 2>&1
 fi
+tell_freed
 printf 'OK\t%s\n' "$transaction"

@@ -33,16 +33,16 @@ const sudoRemedies: readonly (readonly [RegExp, string])[] = [
 ]
 
 /** What to say of FAIL lines, by their code. */
-export function refused(on: string, code: string, found: string): ProviderError {
-  const what = printable(found.trim(), 400) || 'a command ended there without a word'
+export function refused(on: string, code: string, found: readonly string[]): ProviderError {
+  const what = printable(found.join(' ').trim(), 400) || 'a command ended there without a word'
   const error = (as: ProviderError['code'], message: string) => new ProviderError(as, message)
   switch (code) {
     case 'HOST_LACKS_TOOL':
-      return error(code, `Cannot use ${on}: it lacks ${what}; install ${packagesFor(what)} there`)
+      return error(code, `Cannot use ${on}: ${lacking(found)}`)
     case 'NO_SPACE':
       return error(
         code,
-        `Cannot write to ${on}: ${what}; nothing was changed. Free space there, or move root to a larger disk`,
+        `Cannot write to ${on}: ${what}; nothing was installed. Free space there, or move root to a larger disk`,
       )
     case 'LOCKED':
       return error(
@@ -56,6 +56,11 @@ export function refused(on: string, code: string, found: string): ProviderError 
         'CONFLICT',
         `Cannot remove Postgres from ${on}: a process still runs from ${what}; stop the server, then run it again`,
       )
+    case 'UNSEEN':
+      return error(
+        'CONFLICT',
+        `Cannot remove Postgres from ${on}: ${what} may not see whether a server still runs from it (another user's processes, or a /proc that hides them); connect as root, or with sudo`,
+      )
     case 'DIGEST_MISMATCH':
       return error(code, `Cannot write to ${on}: files arrived damaged (${what}); nothing was changed, run it again`)
     case 'CUT':
@@ -65,14 +70,35 @@ export function refused(on: string, code: string, found: string): ProviderError 
   }
 }
 
-const packages: Readonly<Record<string, string>> = {
-  flock: 'util-linux',
-  find: 'findutils',
-  xargs: 'findutils',
-  tar: 'tar',
-  awk: 'mawk or gawk',
+/** @param found the tools, then what os-release(5) says of the system in ID and ID_LIKE */
+function lacking([tools = '', systems = '']: readonly string[]): string {
+  const names = words(tools)
+  const what = printable(names.join(', '), 400)
+  const [, install, own = {}] =
+    installers.find(([pattern]) => words(systems.replace(/["']/g, '')).some((system) => pattern.test(system))) ?? []
+  const packages = names.map((name) => own[name] ?? packageOf[name] ?? 'coreutils')
+  const needed = [...new Set(packages)].join(' ')
+  return `it lacks ${what}; ${install ? `run "${install} ${needed}" there` : `install there: ${needed}`}`
 }
 
-function packagesFor(tools: string): string {
-  return [...new Set(tools.split(/\s+/).map((tool) => packages[tool] ?? 'coreutils'))].join(', ')
+const words = (text: string) => text.trim().split(/\s+/)
+
+/** The package that brings a tool, where it is not coreutils. */
+const packageOf: Readonly<Record<string, string>> = {
+  awk: 'gawk',
+  find: 'findutils',
+  flock: 'util-linux',
+  grep: 'grep',
+  sed: 'sed',
+  tar: 'tar',
+  xargs: 'findutils',
 }
+
+/** By system: how its packages are installed, and which are called otherwise. */
+const installers: readonly (readonly [RegExp, string, Readonly<Record<string, string>>?])[] = [
+  [/^(?:debian|ubuntu)$/, 'apt-get install', { awk: 'mawk' }],
+  [/^(?:rhel|fedora|centos|amzn)$/, 'dnf install'],
+  [/^(?:suse|opensuse.*|sle.*)$/, 'zypper install'],
+  [/^alpine$/, 'apk add'],
+  [/^arch$/, 'pacman -S'],
+]

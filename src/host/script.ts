@@ -40,7 +40,7 @@ export async function runScript(
   const end = lines.findIndex(([key]) => key === 'OK' || key === 'FAIL')
   const [key, code = '', ...found] = lines[end] ?? []
   if (key === 'OK') return lines.slice(0, end + 1)
-  if (key === 'FAIL') throw refused(transport.name, code, found.join(' '))
+  if (key === 'FAIL') throw refused(transport.name, code, found)
   throw stoppedShort(transport.name, result)
 }
 

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { type Freed, parseFreed } from './freed.ts'
 import { runScript } from './script.ts'
 import type { Transport } from './transport.ts'
 
@@ -27,8 +28,14 @@ export interface Push {
   readonly stream: Readable
 }
 
-/** Resolving means that the generation `next` is current, complete and on the disk. */
-export async function push(target: StoreTarget, change: Push, options: { signal?: AbortSignal } = {}): Promise<void> {
+/**
+ * Resolving means that the generation `next` is current, complete and on the disk; and says what was freed.
+ */
+export async function push(
+  target: StoreTarget,
+  change: Push,
+  options: { signal?: AbortSignal } = {},
+): Promise<Freed | undefined> {
   const words = [
     target.root,
     target.instance,
@@ -42,15 +49,17 @@ export async function push(target: StoreTarget, change: Push, options: { signal?
     String(target.lockWait),
     target.holder,
   ]
-  await runScript(target.transport, 'push', words, { stdin: change.stream, sudo: target.sudo, ...options })
+  return parseFreed(
+    await runScript(target.transport, 'push', words, { stdin: change.stream, sudo: target.sudo, ...options }),
+  )
 }
 
-/** Resolving means that the instance is gone, and whatever only it used. */
+/** Resolving means that the instance is gone, and whatever only it used; and says what was freed. */
 export async function remove(
   target: StoreTarget,
   expected: number,
   options: { signal?: AbortSignal } = {},
-): Promise<void> {
+): Promise<Freed | undefined> {
   const words = [target.root, target.instance, String(expected), String(target.lockWait), target.holder]
-  await runScript(target.transport, 'remove', words, { sudo: target.sudo, ...options })
+  return parseFreed(await runScript(target.transport, 'remove', words, { sudo: target.sudo, ...options }))
 }

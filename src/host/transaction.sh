@@ -6,13 +6,34 @@ take_lock() { # take_lock SECONDS HOLDER
   (true >>lock) 2>/dev/null || fail HOST_REFUSED "$(id -un) may not write to $root, or it is read-only"
   exec 9>>lock
   waited=0
-  until flock -n 9; do
+  until flock -n 9 2>"$scratch/flock"; do
+    # Who has to wait is told nothing; words mean that the file system has no locks.
+    [ ! -s "$scratch/flock" ] ||
+      fail HOST_REFUSED "the file system of $root takes no locks ($(head -n 1 "$scratch/flock")); set root to a local disk"
     [ "$waited" -lt "$1" ] || fail LOCKED "$(cat lock.holder 2>/dev/null)"
     waited=$((waited + 1))
     sleep 1
   done
   printf '%s since %s\n' "$2" "$(date -u '+%Y-%m-%d %H:%M:%S UTC')" >"lock.holder.$$" &&
     mv -T "lock.holder.$$" lock.holder
+}
+
+# A shared library on a file system that is mounted noexec cannot be mapped, so no server would start.
+check_mount() { # checks where we are
+  options=$(awk -v at="$(pwd -P)/" '
+    { point = $5 == "/" ? "/" : $5 "/" }
+    index(at, point) == 1 && length(point) >= longest { longest = length(point); options = $6 }
+    END { print options }' /proc/self/mountinfo 2>/dev/null)
+  case ,$options, in
+    *,noexec,*) fail HOST_REFUSED "the file system of $root is mounted noexec; remount it with exec, or set root to another disk" ;;
+  esac
+}
+
+# Some network and Windows file systems have none. Tried before the first bytes come; the sweep removes the trial.
+check_links() {
+  rm -f objects/.trial
+  { ln lock.holder objects/.trial && rm -f objects/.trial && ln -s ../lock.holder objects/.trial; } 2>"$scratch/link" ||
+    fail HOST_REFUSED "the file system of $root lacks hard or symbolic links ($(head -n 1 "$scratch/link")); set root to a local disk"
 }
 
 free_space() { # prints: free kB, floor kB, free inodes (-1: no such limit); Postgres shares the disk, so a floor stays
@@ -25,15 +46,36 @@ free_space() { # prints: free kB, floor kB, free inodes (-1: no such limit); Pos
   printf '\t%s\n' "$inodes"
 }
 
-check_space() { # check_space KB INODES
+is_short() { # is_short KB INODES: sets lacking_kb and lacking_inodes, of which one is above 0 when there is no room
   free_space >"$scratch/free" || scratch_failed
   read -r free floor inodes <"$scratch/free"
-  if [ $((free - $1)) -lt "$floor" ]; then
-    fail NO_SPACE "$((($1 + 1023) / 1024)) MB to write to $root, $((free / 1024)) MB free, $((floor / 1024)) MB of it kept for Postgres"
-  fi
-  [ "$inodes" -lt 0 ] || [ $((inodes - $2)) -ge 1000 ] ||
-    fail NO_SPACE "$2 files to write to $root, $inodes inodes free, 1000 of them kept for Postgres"
+  spare=1000
+  # Going back moves links and writes next to nothing: on a full disk it must be possible.
+  if [ "$1" -le 1024 ]; then floor=1024 spare=50; fi
+  lacking_kb=$(($1 + floor - free)) lacking_inodes=0
+  [ "$inodes" -lt 0 ] || lacking_inodes=$(($2 + spare - inodes))
+  [ "$lacking_kb" -gt 0 ] || [ "$lacking_inodes" -gt 0 ]
 }
+
+# Makes room where there is none: first goes what nobody needs, then the oldest generation, which the switch would
+# give up anyway, if that is enough.
+make_room() { # make_room KB INODES
+  is_short "$1" "$2" || return 0
+  whole_trees >"$scratch/whole" || scratch_failed
+  collect_garbage 2
+  if is_short "$1" "$2" && [ "$(would_free 1)" -ge "$lacking_kb" ]; then collect_garbage 1; fi
+  record_trees <"$scratch/whole"
+  is_short "$1" "$2" || return 0
+  holds="the store holds $(megabytes "$(du -sk . | cut -f 1)") for $(printf '%s ' instances/* | sed 's|instances/||g; s/ $//')"
+  trees_in_use >/dev/null ||
+    holds="$holds, and keeps all of it because $(id -un) may not see every process here: connect as root, or with sudo"
+  if [ "$lacking_kb" -gt 0 ]; then
+    fail NO_SPACE "$(megabytes "$1") to write to $root, $(megabytes "$free") free, $(megabytes "$floor") of it kept for Postgres: $(megabytes "$lacking_kb") more needed ($holds)"
+  fi
+  fail NO_SPACE "$2 files to write to $root, $inodes inodes free, $spare of them kept for Postgres: $lacking_inodes more needed ($holds)"
+}
+
+megabytes() { echo "$((($1 + 1023) / 1024)) MB"; }
 
 settle() { # settle PATH: what was written below PATH survives a power cut
   sync -f "$1" 2>"$scratch/sync" && return

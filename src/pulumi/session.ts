@@ -8,6 +8,7 @@ import type { ImageRequest } from '../engine/image.ts'
 import { packing } from '../engine/pack.ts'
 import { connectionPool } from '../engine/pool.ts'
 import { distributionName } from '../engine/record.ts'
+import { describeFreed } from '../host/freed.ts'
 import { type Probe, probe } from '../host/probe.ts'
 import type { StoreTarget } from '../host/store.ts'
 import { type Digest, parseDigest } from '../model/digest.ts'
@@ -89,7 +90,8 @@ export function commit(place: Place, change: Change): Promise<void> {
 
 async function commitTogether(place: Place, changes: readonly Change[]): Promise<void> {
   observations.delete(keyOf(place))
-  await converge(await targetOf(place), changes, {
+  const target = await targetOf(place)
+  const freed = await converge(target, changes, {
     load: async (member) => {
       const request = imageRequest(member.image, member.platform)
       const isDistribution = member.name === distributionName
@@ -116,6 +118,7 @@ async function commitTogether(place: Place, changes: readonly Change[]): Promise
     packing: packs,
     signal,
   })
+  if (freed) log(`${target.transport.name}: ${describeFreed(freed)}`)
 }
 
 /** Where a server finds the shared libraries that its extensions bring. */

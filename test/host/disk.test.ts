@@ -2,30 +2,18 @@ import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chmodSync, chownSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { localTransport } from '../../src/host/local.ts'
 import { probe } from '../../src/host/probe.ts'
 import { remove } from '../../src/host/store.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { asNobody, damaging, hosts, hostTransport, type Sent } from '../support/hosts.ts'
+import { mountTmpfs } from '../support/mount.ts'
 import { lacksRoot } from '../support/needs.ts'
 import { checkObjects, completeState, imageOf, install, stagingOf, targetAt } from '../support/store.ts'
 
 const distribution = imageOf({ 'root/bin/postgres*': 'server', 'live/lib/plain.so*': 'plain' }, { distribution: true })
 const extension = (name: string | Buffer) => imageOf({ 'live/lib/vector.so*': name }, { distribution: false })
-const mounted: string[] = []
-afterAll(() => {
-  for (const folder of mounted) spawnSync('umount', [folder])
-})
-
-function mount(...options: string[]): string {
-  const folder = temporaryFolder()
-  const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', options.join(','), 'none', folder])
-  if (status !== 0) throw new Error(`Cannot mount: ${stderr}`)
-  mounted.push(folder)
-  return folder
-}
-
 /** The push's own estimate becomes nothing, so that it meets the full disk while it writes. */
 function underestimate(sent: Sent): void {
   sent.script = sent.script.replace(/^(set -- (?:\S+ ){7}(?:cat|zstd)) \d+ \d+ /, '$1 0 0 ')
@@ -34,10 +22,10 @@ function underestimate(sent: Sent): void {
 describe.each(hosts)('on a host with $name', (host) => {
   const transport = hostTransport(host)
   const freshTarget = (folder = temporaryFolder()) => targetAt(join(folder, 'store'), transport)
-  const failing = (damage: (sent: Sent) => void | Promise<void>) => damaging(transport, 'push', damage)
+  const failing = (damage: (sent: Sent) => unknown) => damaging(transport, 'push', damage)
 
   test.skipIf(lacksRoot)('a disk too small is refused before anything is sent (needs root for a mount)', async () => {
-    const target = freshTarget(mount('size=4m'))
+    const target = freshTarget(mountTmpfs('size=4m'))
     await install(target, { distribution, vector: extension('1') })
     const before = completeState(target.root)
     await expect(install(target, { distribution, vector: extension(randomBytes(3_800_000)) })).rejects.toMatchObject({
@@ -48,13 +36,13 @@ describe.each(hosts)('on a host with $name', (host) => {
   })
 
   test.skipIf(lacksRoot)('Atomic: a disk that runs full while writing (needs root for a mount)', async () => {
-    const target = freshTarget(mount('size=4m'))
+    const target = freshTarget(mountTmpfs('size=4m'))
     await install(target, { distribution, vector: extension('1') })
     const before = completeState(target.root)
     const images = { distribution, vector: extension(randomBytes(6_000_000)) }
     await expect(install({ ...target, transport: failing(underestimate) }, images)).rejects.toMatchObject({
       code: 'NO_SPACE',
-      message: expect.stringContaining('ran full while writing; nothing was changed'),
+      message: expect.stringContaining('ran full while writing; nothing was installed'),
     })
     expect(completeState(target.root)).toEqual(before)
     expect(stagingOf(target.root)).toEqual([])
@@ -64,7 +52,7 @@ describe.each(hosts)('on a host with $name', (host) => {
   })
 
   test.skipIf(lacksRoot)('Atomic: a file system that runs out of inodes (needs root for a mount)', async () => {
-    const target = freshTarget(mount('size=16m', 'nr_inodes=1400'))
+    const target = freshTarget(mountTmpfs('size=16m', 'nr_inodes=1400'))
     await install(target, { distribution, vector: extension('1') })
     const before = completeState(target.root)
     const many = imageOf(
@@ -84,7 +72,7 @@ describe.each(hosts)('on a host with $name', (host) => {
   })
 
   test.skipIf(lacksRoot)('a full /tmp is an error, and makes nobody collect what is needed (needs root)', async () => {
-    const full = mount('size=16k')
+    const full = mountTmpfs('size=16k')
     const target = freshTarget()
     await install(target, { distribution, vector: extension('1') })
     const before = completeState(target.root)
@@ -103,7 +91,7 @@ describe.each(hosts)('on a host with $name', (host) => {
   })
 
   test.skipIf(lacksRoot)('a read-only root (needs root for a mount)', async () => {
-    const folder = mount('size=4m')
+    const folder = mountTmpfs('size=4m')
     const target = freshTarget(folder)
     await install(target, { distribution, vector: extension('1') })
     const before = completeState(target.root)
@@ -154,7 +142,7 @@ describe.each(hosts)('on a host with $name', (host) => {
     const without = hostTransport(host, { without: ['flock', 'tar'] })
     await expect(install({ ...freshTarget(), transport: without }, { distribution })).rejects.toMatchObject({
       code: 'HOST_LACKS_TOOL',
-      message: expect.stringMatching(/lacks tar flock; install tar, util-linux there/),
+      message: expect.stringMatching(/lacks flock, tar; run ".* util-linux tar" there/),
     })
   })
 

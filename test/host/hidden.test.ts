@@ -27,7 +27,7 @@ describe.skipIf(lacksRoot).each(hosts)('on a host with $name (needs root)', (hos
       expect(readdirSync(join(root, 'instances/main/generations'))).toHaveLength(5)
       await expect(remove(target, 5)).rejects.toMatchObject({
         code: 'CONFLICT',
-        message: expect.stringContaining('as far as nobody may see'),
+        message: expect.stringContaining('nobody may not see whether a server still runs'),
       })
       expect(completeState(root)?.generation).toBe(5)
     } finally {

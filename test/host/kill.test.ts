@@ -114,9 +114,7 @@ test('Atomic: a removal that is killed before any line leaves all or nothing, an
     const generation = await generationOf(target)
     if (generation > 0) expect(completeState(target.root)).toEqual(before)
     await remove(target, generation)
-    for (const folder of ['objects', 'trees', 'manifests', 'meta', 'instances', 'staging']) {
-      expect(readdirSync(join(target.root, folder)), `${folder}, killed before line ${line}`).toEqual([])
-    }
+    expect(readdirSync(target.root).sort(), `killed before line ${line}`).toEqual(['FORMAT', 'lock'])
   }
   counts.push(`${killed} of ${lines.length} lines of a removal`)
   expect(killed).toBeGreaterThan(lines.length / 2)

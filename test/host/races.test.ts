@@ -13,7 +13,7 @@ const extension = (name: string | Buffer) => imageOf({ 'live/lib/vector.so*': na
 describe.each(hosts)('on a host with $name', (host) => {
   const transport = hostTransport(host)
   const freshTarget = () => targetAt(join(temporaryFolder(), 'store'), transport)
-  const failing = (damage: (sent: Sent) => void | Promise<void>) => damaging(transport, 'push', damage)
+  const failing = (damage: (sent: Sent) => unknown) => damaging(transport, 'push', damage)
 
   test('two changes at once wait for each other; who waits too long is told for whom', async () => {
     const target = freshTarget()

@@ -8,7 +8,7 @@ import { lacks } from './needs.ts'
 
 /** Tools as hosts have them. Debian's busybox lacks comm and flock, which that of Alpine has: they are the real ones. */
 const needed =
-  'awk cat chmod comm cp cut date dd df dirname env find flock grep gzip head id kill ln ls mkdir mktemp mv readlink rm rmdir sed sha256sum sleep sort stat sync tail tar touch tr true uname xargs sh'.split(
+  'awk cat chmod comm cp cut date dd df dirname du env find flock grep gzip head id kill ln ls mkdir mktemp mv readlink rm rmdir sed sha256sum sleep sort stat sync tail tar touch tr true uname xargs sh'.split(
     ' ',
   )
 
@@ -39,7 +39,7 @@ export interface Sent {
 }
 
 /** A transport that changes what is sent to a verb. */
-export function damaging(transport: Transport, verb: string, damage: (sent: Sent) => void | Promise<void>): Transport {
+export function damaging(transport: Transport, verb: string, damage: (sent: Sent) => unknown): Transport {
   return {
     ...transport,
     exec: async (command, options = {}) => {

@@ -7,6 +7,7 @@ import { converge } from '../../src/engine/converge.ts'
 import type { Change } from '../../src/engine/declare.ts'
 import type { LoadedMember } from '../../src/engine/member.ts'
 import { packing } from '../../src/engine/pack.ts'
+import type { Freed } from '../../src/host/freed.ts'
 import { probe } from '../../src/host/probe.ts'
 import type { StoreTarget } from '../../src/host/store.ts'
 import type { Transport } from '../../src/host/transport.ts'
@@ -80,8 +81,8 @@ export async function install(
   target: StoreTarget,
   images: Readonly<Record<string, LoadedMember>>,
   options: { signal?: AbortSignal } = {},
-): Promise<void> {
-  await converge(
+): Promise<Freed | undefined> {
+  return converge(
     target,
     Object.entries(images).map(([name, loaded]) => put(name, loaded)),
     {

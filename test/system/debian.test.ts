@@ -111,7 +111,7 @@ describe.skipIf(why !== undefined)(`a real Debian host${why ? ` (skipped: ${why}
     expect(refused.output).toContain('a process still runs from')
     await db.host.run('systemctl disable --now pgoci-orders')
     await db.stack.expect(0, 'destroy', '--yes', '--skip-preview')
-    expect(await db.host.run('find /var/lib/pgoci -mindepth 2')).toBe('')
+    expect(await db.host.run('ls -A /var/lib/pgoci')).toBe('FORMAT\nlock\n')
     expect(await db.host.run('cat /var/lib/postgresql/orders/PG_VERSION')).toBe('15\n')
   })
 })
