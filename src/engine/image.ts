@@ -1,6 +1,6 @@
+import type { Readable } from 'node:stream'
 import { z } from 'zod'
 import { Budget } from '../layer/budget.ts'
-import { layerContents } from '../layer/contents.ts'
 import type { LayerEntry } from '../layer/entry.ts'
 import { flatten } from '../layer/flatten.ts'
 import { readLayer } from '../layer/read.ts'
@@ -13,7 +13,7 @@ import type { Cache } from '../oci/cache.ts'
 import { type Image, readImage } from '../oci/image.ts'
 import { digestSchema } from '../oci/schema.ts'
 import type { Source } from '../oci/source.ts'
-import { fetchLayers, openLayer } from './layers.ts'
+import { fetchLayers, filesOfLayers, readUnpacked } from './layers.ts'
 import type { Content } from './member.ts'
 import { memory } from './memory.ts'
 
@@ -112,8 +112,8 @@ async function flattenImage(image: Image, request: ImageRequest, special: 'refus
     for (const [index, layer] of image.layers.entries()) {
       const name = layerName(request, index)
       await arriving.blob(layer)
-      const tar = await openLayer(layer, { ...request, name })
-      layers.push(await readLayer(tar, { diffId: layer.diffId, special, budget, name, ...signal }))
+      const read = (tar: Readable) => readLayer(tar, { diffId: layer.diffId, special, budget, name, ...signal })
+      layers.push(await readUnpacked(layer, { ...request, name }, read))
     }
   } finally {
     await arriving.stop()
@@ -159,16 +159,11 @@ async function* contentsOf(
     const paths = byLayer.get(place.layer) ?? new Map<string, Digest>()
     byLayer.set(place.layer, paths.set(place.path, digest))
   }
-  const layers = [...flat.image.layers.entries()].filter(([index]) => byLayer.has(index))
-  // Not a byte goes on before every layer is there and proven.
-  await fetchLayers(
-    layers.map(([, layer]) => layer),
-    request,
-  ).all()
-  for (const [index, layer] of layers) {
-    const name = layerName(request, index)
-    yield* layerContents(await openLayer(layer, { ...request, name }), byLayer.get(index) ?? new Map(), { name })
-  }
+  const layers = [...flat.image.layers.entries()].flatMap(([index, layer]) => {
+    const files = byLayer.get(index)
+    return files ? [{ layer, files, name: layerName(request, index) }] : []
+  })
+  yield* filesOfLayers(layers, request)
 }
 
 async function* readWhole(contents: AsyncIterable<Content>): AsyncIterable<{ digest: Digest; bytes: Buffer }> {

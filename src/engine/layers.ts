@@ -1,4 +1,8 @@
+import { Readable } from 'node:stream'
 import { decompress } from '../archive/decompress.ts'
+import { fileBytes } from '../archive/file-bytes.ts'
+import { layerContents } from '../layer/contents.ts'
+import type { Digest } from '../model/digest.ts'
 import type { Cache } from '../oci/cache.ts'
 import type { Descriptor, Source } from '../oci/source.ts'
 
@@ -57,8 +61,87 @@ export function fetchLayers(layers: readonly Descriptor[], { source, ...options 
   )
 }
 
-/** A layer's uncompressed bytes, from the cache. */
-export async function openLayer(layer: Descriptor, { source, cache, signal, name }: LayersFrom & { name: string }) {
+interface NamedLayer extends LayersFrom {
+  /** For messages. */
+  readonly name: string
+}
+
+/** Unpacking takes longer than all else that is done with a layer, so its bytes are kept. */
+const kind = 'unpacked-v1'
+
+/** Lets `read` have a layer's uncompressed bytes; when it resolves, they are kept for {@link filesOfLayers}. */
+export async function readUnpacked<T>(
+  layer: Descriptor,
+  from: NamedLayer,
+  read: (tar: Readable) => Promise<T>,
+): Promise<T> {
+  const tar = await decompressed(layer, from)
+  const kept = await from.cache.keepFile(kind, layer.digest)
+  let isWhole = false
+  try {
+    const chunks = async function* () {
+      for await (const chunk of tar as AsyncIterable<Buffer>) {
+        await kept.add(chunk)
+        yield chunk
+      }
+    }
+    const result = await read(Readable.from(chunks(), { objectMode: false, highWaterMark: chunkSize }))
+    isWhole = true
+    return result
+  } finally {
+    tar.destroy()
+    await kept.end(isWhole)
+  }
+}
+
+/** Files of one layer that was read before. */
+interface WantedFiles {
+  readonly layer: Descriptor
+  /** For messages. */
+  readonly name: string
+  /** Path in the layer → digest of its content. */
+  readonly files: ReadonlyMap<string, Digest>
+}
+
+/**
+ * Files of layers, each proven on its way. From a layer that was kept unpacked only they are read; the others are fetched
+ * again, and nothing goes on before all of these are there and proven.
+ */
+export async function* filesOfLayers(wanted: readonly WantedFiles[], from: LayersFrom) {
+  const { cache } = from
+  const kept = await Promise.all(wanted.map(({ layer }) => cache.openFile(kind, layer.digest)))
+  try {
+    const lacking = wanted.filter((_, index) => kept[index] === undefined)
+    await fetchLayers(
+      lacking.map(({ layer }) => layer),
+      from,
+    ).all()
+    for (const [index, { layer, name, files }] of wanted.entries()) {
+      const file = kept[index]
+      if (file === undefined) yield* layerContents(await decompressed(layer, { ...from, name }), files, { name })
+      else {
+        const tar = fileBytes(file, (await file.stat()).size, { chunk: chunkSize })
+        // What is no longer what was proven will be unpacked again.
+        const drop = () => cache.dropFile(kind, layer.digest)
+        for await (const found of onError(layerContents(tar, files, { name }), drop))
+          yield { ...found, content: onError(found.content, drop) }
+      }
+    }
+  } finally {
+    await Promise.all(kept.map((file) => file?.close()))
+  }
+}
+
+async function* onError<T>(values: AsyncIterable<T>, act: () => Promise<void>): AsyncIterable<T> {
+  try {
+    yield* values
+  } catch (error) {
+    await act()
+    throw error
+  }
+}
+
+async function decompressed(layer: Descriptor, { source, cache, signal, name }: NamedLayer): Promise<Readable> {
   const file = await cache.open(source, layer, signal ? { signal } : {})
   return decompress(file.createReadStream({ highWaterMark: chunkSize }), { name })
 }

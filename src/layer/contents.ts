@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
+import type { SeekableBytes } from '../archive/bytes.ts'
 import { readArchive } from '../archive/read.ts'
 import { type ArchiveName, unnamed } from '../archive/refuse.ts'
 import { type Digest, digestFromHex } from '../model/digest.ts'
@@ -17,19 +18,19 @@ interface Found {
 /**
  * The wanted files of a layer that {@link readLayer} has proven before, in the layer's order, with their contents
  * streaming: memory does not grow with a file, and the layer waits for who reads. Each content is proven once more
- * on its way, because the blob has lain on a disk meanwhile. `tar` is destroyed in the end.
+ * on its way, because the layer has lain on a disk meanwhile. A stream is destroyed in the end.
  *
  * @param wanted path in the layer → digest of its content
  * @throws ProviderError DIGEST_MISMATCH when a content is another one, or missing
  */
 export async function* layerContents(
-  tar: Readable,
+  tar: Readable | SeekableBytes,
   wanted: ReadonlyMap<string, Digest>,
   options: { readonly name?: ArchiveName; readonly signal?: AbortSignal } = {},
 ): AsyncIterable<Found> {
   const { name = unnamed, signal } = options
   let left = wanted.size
-  if (left === 0) return void tar.destroy()
+  if (left === 0) return void ('destroy' in tar && tar.destroy())
   for await (const { kind, path: text, size, body } of readArchive(tar, name)) {
     signal?.throwIfAborted()
     if (kind !== 'file') continue

@@ -1,13 +1,13 @@
 import type { Stats } from 'node:fs'
-import { type FileHandle, open, readFile, stat, writeFile } from 'node:fs/promises'
+import { type FileHandle, open, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import type { z } from 'zod'
-import { type Digest, digestOf, hexOf } from '../model/digest.ts'
+import { type Digest, hexOf } from '../model/digest.ts'
+import { type Derived, derivedFiles } from './derived.ts'
 import { downloader, type Wanted } from './download.ts'
 import type { Log } from './environment.ts'
-import { explained, replaceFile } from './files.ts'
+import { explained } from './files.ts'
 import { digestOfFile } from './hash.ts'
 import { withLock } from './lock.ts'
 import { downloadProgress } from './progress.ts'
@@ -23,7 +23,7 @@ const parallel = 4
  * a process first uses it: a disk can rot, and others can write there. It may be deleted at any time, also in the
  * middle of a run, which then fetches again what it still needs. It stays below `PGOCI_CACHE_SIZE`.
  */
-export interface Cache {
+export interface Cache extends Derived {
   /**
    * Resolving means "these bytes are at this path and have this digest", not "this call fetched them". They may be
    * gone a moment later: what reads them asks {@link Cache.open}.
@@ -33,9 +33,6 @@ export interface Cache {
   open(source: Source, descriptor: Descriptor, options?: { signal?: AbortSignal }): Promise<FileHandle>
   /** The same for a manifest or index, whose size nobody knows before; its bytes. */
   manifest(source: Source, digest: Digest, options?: { signal?: AbortSignal }): Promise<Uint8Array>
-  /** Something derived from verified bytes, or undefined. Torn and foreign files are passed over. */
-  readJson<T>(kind: string, key: string, schema: z.ZodType<T>): Promise<T | undefined>
-  writeJson(kind: string, key: string, value: unknown): Promise<void>
 }
 
 export interface CacheOptions {
@@ -59,7 +56,6 @@ export function openCache(folder: string = defaultCacheFolder(), options: CacheO
   const sweep = sweeper(folder, limit)
   /** Path → how the file looked when this process proved it. */
   const proven = new Map<string, string>()
-  const jsonPath = (kind: string, key: string) => join(folder, 'derived', kind, `${hexOf(digestOf(key))}.json`)
 
   /** One at a time for a digest, in this process by promise and among processes by lock. */
   const present = (source: Source, wanted: Wanted, signal: AbortSignal | undefined): Promise<string> => {
@@ -115,25 +111,7 @@ export function openCache(folder: string = defaultCacheFolder(), options: CacheO
       const file = await opened(source, { digest, size: undefined, fetch }, signal)
       return file.readFile().finally(() => file.close())
     },
-    readJson: async (kind, key, schema) => {
-      const path = jsonPath(kind, key)
-      const text = await readFile(path, 'utf8').catch(() => '')
-      const body = text.slice(72)
-      if (text === '' || text.slice(0, 71) !== digestOf(body)) return undefined
-      try {
-        const value = schema.parse(JSON.parse(body))
-        const found = await stat(path).catch(() => undefined)
-        if (found) await markUsed(path, found)
-        return value
-      } catch {
-        return undefined
-      }
-    },
-    writeJson: async (kind, key, value) => {
-      const body = JSON.stringify(value)
-      await replaceFile(jsonPath(kind, key), (temporary) => writeFile(temporary, `${digestOf(body)}\n${body}`))
-      await sweep(body.length)
-    },
+    ...derivedFiles(folder, sweep),
   }
 }
 

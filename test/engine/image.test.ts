@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type ImageRequest, readFlatImage } from '../../src/engine/image.ts'
@@ -45,6 +45,8 @@ const fault = (layer: Blob, ...faults: readonly Fault[]) =>
   registry.fault(new RegExp(`blobs/${layer.digest}`), ...faults)
 const stall = (layer: Blob) => fault(layer, stallAfter(layer, 100))
 const asked = (layer: Blob) => registry.requests.filter((line) => line.endsWith(layer.digest)).length
+const deleteCache = () => rmSync(folder, { recursive: true })
+const deleteUnpacked = () => rmSync(join(folder, 'derived/unpacked-v1'), { recursive: true })
 const deleteBlobs = () => rmSync(join(folder, 'blobs'), { recursive: true })
 
 test('each blob is downloaded once, however many resources and hosts read the image at once', async () => {
@@ -93,7 +95,7 @@ test('an abort ends all of it with its reason', async () => {
 
 test('nothing leaves the cache before all layers are proven', async () => {
   const flat = await readFlatImage(request(), 'refuse')
-  deleteBlobs()
+  deleteCache()
   fault(layers[5], send(randomBytes(layers[5].size)))
   const left: Digest[] = []
   const read = async () => {
@@ -105,19 +107,49 @@ test('nothing leaves the cache before all layers are proven', async () => {
 
 test('layers that are not needed are not fetched', async () => {
   const flat = await readFlatImage(request(), 'refuse')
-  deleteBlobs()
+  deleteCache()
   const [only] = wanted
   await Array.fromAsync(flat.read(new Set([only as Digest])))
   expect(layers.map(asked)).toEqual([2, 1, 1, 1, 1, 1])
 })
 
-test('a cache that is deleted while its image is on the way to a host is filled again', async () => {
+test('a cache that is deleted while its image is on the way to a host is filled again where that is needed', async () => {
   const flat = await readFlatImage(request(), 'refuse')
-  const left: Digest[] = []
-  for await (const { digest } of flat.read(wanted)) {
-    left.push(digest)
-    if (left.length === 3) deleteBlobs()
+  const read = async (deleteSome: () => void) => {
+    const left: Digest[] = []
+    for await (const { digest } of flat.read(wanted)) {
+      left.push(digest)
+      if (left.length === 3) deleteSome()
+    }
+    expect(left).toEqual([...wanted])
   }
-  expect(left).toEqual([...wanted])
-  expect(layers.map(asked)).toEqual([1, 1, 1, 2, 2, 2])
+  await read(deleteBlobs)
+  expect(layers.map(asked)).toEqual([1, 1, 1, 1, 1, 1])
+  deleteUnpacked()
+  await read(deleteBlobs)
+  expect(layers.map(asked)).toEqual([2, 2, 2, 3, 3, 3])
+})
+
+test('what an image unpacks to is read again without its layers, and is proven each time', async () => {
+  const flat = await readFlatImage(request(), 'refuse')
+  deleteBlobs()
+  expect((await Array.fromAsync(flat.read(wanted))).length).toBe(6)
+  expect(layers.map(asked)).toEqual([1, 1, 1, 1, 1, 1])
+  const unpacked = join(folder, 'derived/unpacked-v1')
+  for (const name of readdirSync(unpacked)) {
+    const bytes = readFileSync(join(unpacked, name))
+    bytes[600] = (bytes[600] ?? 0) ^ 1
+    writeFileSync(join(unpacked, name), bytes)
+  }
+  for (const _ of layers)
+    await expect(Array.fromAsync(flat.read(wanted))).rejects.toThrow('it was proven and is another one now')
+  expect((await Array.fromAsync(flat.read(wanted))).length).toBe(6)
+})
+
+test('a layer that is refused is not kept unpacked', async () => {
+  const hostile = image([tar(file('lib/a', 'a')), tar(device('dev/x'))])
+  await registry.close()
+  registry = await startRegistry({}, blobsOf(hostile))
+  await expect(readFlatImage(request({ digest: hostile.manifest.digest }), 'refuse')).rejects.toThrow('a device')
+  expect(readdirSync(join(folder, 'derived/unpacked-v1')).length).toBe(1)
 })
