@@ -18,7 +18,7 @@ export interface Derived {
   dropFile(kind: string, key: string): Promise<void>
 }
 
-export interface KeptFile {
+interface KeptFile {
   add(chunk: Buffer): Promise<void>
   /** Brings it into being, or, when it is not `whole`, leaves nothing behind. */
   end(whole: boolean): Promise<void>
