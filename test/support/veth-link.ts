@@ -15,16 +15,15 @@ export class VethLink {
   constructor() {
     links += 1
     this.name = `pgoci${process.pid}-${links}`
-    // 198.18.0.0/15 is for tests (RFC 2544); a /30 of it for each link, sixteen links a process.
-    const block = ((process.pid % 2048) * 16 + (links % 16)) * 4
-    const at = (offset: number) =>
-      `198.${18 + (block >> 16)}.${((block + offset) >> 8) & 255}.${(block + offset) & 255}`
+    // 198.18.0.0/15 is for tests (RFC 2544); a /30 of its first half for each link, sixteen links a process.
+    const block = ((process.pid % 1024) * 16 + (links % 16)) * 4
+    const at = (offset: number) => `198.18.${((block + offset) >> 8) & 255}.${(block + offset) & 255}`
     this.gateway = at(1)
     this.address = at(2)
   }
 
   async connect(): Promise<void> {
-    this.sweep()
+    sweepNamespaces()
     const inside = ['netns', 'exec', this.name, 'ip']
     await command('ip', ['netns', 'add', this.name])
     await command('ip', ['link', 'add', this.name, 'type', 'veth', 'peer', 'name', 'host0', 'netns', this.name])
@@ -39,17 +38,17 @@ export class VethLink {
     execFileSync('ip', ['link', 'set', this.name, state])
   }
 
-  /** Namespaces of test processes that were killed; their cables go with them. */
-  private sweep(): void {
-    const { stdout } = spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' })
-    for (const [name, pid] of stdout.matchAll(/\bpgoci(\d+)-\d+/g)) {
-      if (!existsSync(`/proc/${pid}`)) spawnSync('ip', ['netns', 'delete', name])
-    }
-  }
-
   /** What was never made is no error. */
   remove(): void {
     spawnSync('ip', ['netns', 'delete', this.name])
     spawnSync('ip', ['link', 'delete', this.name])
+  }
+}
+
+/** Takes away the namespaces of test processes that were killed; their cables go with them. */
+export function sweepNamespaces(): void {
+  const { stdout } = spawnSync('ip', ['netns', 'list'], { encoding: 'utf8' })
+  for (const [name, pid] of stdout.matchAll(/\bpgoci(\d+)-\d+/g)) {
+    if (!existsSync(`/proc/${pid}`)) spawnSync('ip', ['netns', 'delete', name])
   }
 }
