@@ -87,3 +87,12 @@ trees_of_links() { # prints the names of the trees that these links lead to
     echo "${target##*/}"
   done
 }
+
+# What `sha256sum` prints, by openssl where that works: it takes a sixth of the time of Debian's, which does without the
+# processor's help. Names hold no newlines.
+sum_files() { # reads names, each ended by NUL; prints of each a line: hash, two characters, name
+  case $(printf '' | openssl dgst -sha256 -r 2>/dev/null) in
+    e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855*) xargs -0 openssl dgst -sha256 -r ;;
+    *) xargs -0 sha256sum ;;
+  esac
+}

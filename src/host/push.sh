@@ -51,10 +51,13 @@ esac 2>/dev/null | tar -xf - 2>"$scratch/tar" || {
 # tar ends with 0 on a stream that was cut between two members; only the last member proves that all came.
 [ "$(cat "$stage/COMPLETE" 2>/dev/null)" = "$transaction" ] || fail CUT "the stream ended early"
 # Each is named by its hash.
-(cd "$stage/objects" && find . -type f) | sed 's|^\./../\([0-9a-f]*\).*|\1  &|' >"$scratch/sums" || scratch_failed
-if [ -s "$scratch/sums" ]; then
-  (cd "$stage/objects" && sha256sum -c) <"$scratch/sums" >"$scratch/summed" 2>/dev/null ||
-    fail DIGEST_MISMATCH "$(grep -v ': OK$' "$scratch/summed" | head -n 3)"
+(cd "$stage/objects" && find . -type f) >"$scratch/came" || scratch_failed
+if [ -s "$scratch/came" ]; then
+  (cd "$stage/objects" && tr '\n' '\0' <"$scratch/came" | sum_files) >"$scratch/sums" 2>/dev/null
+  awk '!index($2, "/" $1)' "$scratch/sums" >"$scratch/wrong" || scratch_failed
+  if [ -s "$scratch/wrong" ] || [ "$(grep -c . "$scratch/came")" != "$(grep -c . "$scratch/sums")" ]; then
+    fail DIGEST_MISMATCH "$(head -n 3 "$scratch/wrong")"
+  fi
 fi
 settle "$stage"
 

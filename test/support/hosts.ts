@@ -8,7 +8,7 @@ import { lacks } from './needs.ts'
 
 /** Tools as hosts have them. Debian's busybox lacks comm and flock, which that of Alpine has: they are the real ones. */
 const needed =
-  'awk cat chmod comm cp cut date dd df dirname du env find flock grep gzip head id kill ln ls mkdir mktemp mv readlink rm rmdir sed sha256sum sleep sort stat sync tail tar touch tr true uname xargs sh'.split(
+  'awk cat chmod comm cp cut date dd df dirname du env find flock grep gzip head id kill ln ls mkdir mktemp mv openssl readlink rm rmdir sed sha256sum sleep sort stat sync tail tar touch tr true uname xargs sh'.split(
     ' ',
   )
 
@@ -63,7 +63,7 @@ export function damaging(transport: Transport, verb: string, damage: (sent: Sent
 
 const allHosts = [
   { name: 'dash, GNU tools', shell: ['dash'], tools: 'gnu' },
-  { name: 'bash, GNU tools', shell: ['bash'], tools: 'gnu' },
+  { name: 'bash, GNU tools, openssl', shell: ['bash'], tools: 'gnu' },
   { name: 'busybox ash and tools', shell: ['busybox', 'ash'], tools: 'busybox' },
 ] as const
 
@@ -84,7 +84,9 @@ export function hostTransport(
   host: Host,
   options: { without?: readonly string[]; env?: NodeJS.ProcessEnv } = {},
 ): Transport {
-  const folder = toolFolder(host.tools, { without: [...(options.without ?? []), 'sh'] })
+  // With it hashes are made another way.
+  const optional = host.shell[0] === 'bash' ? [] : ['openssl']
+  const folder = toolFolder(host.tools, { without: [...(options.without ?? []), ...optional, 'sh'] })
   const sh = { dash: '/bin/dash', bash: '/bin/bash', busybox: '/bin/busybox' }[host.shell[0]]
   symlinkSync(sh, join(folder, 'sh'))
   return localTransport({ shell: [join(folder, 'sh')], env: { PATH: folder, HOME: '/nonexistent', ...options.env } })
