@@ -1,3 +1,4 @@
+import './heap.ts'
 import { randomUUID } from 'node:crypto'
 import type * as pulumi from '@pulumi/pulumi'
 import { reportDrift } from '../engine/report.ts'
