@@ -1,5 +1,5 @@
-# What nobody needs any more. Kept of each instance are the current generation, the two before it, and those whose
-# root still runs. The lists are variables, not files: a full /tmp would make them short, and what is missing in
+# What nobody needs any more. Kept of each instance are the current generation, the two before it, and of each root that
+# still runs the newest. The lists are variables, not files: a full /tmp would make them short, and what is missing in
 # them is removed.
 
 # An object with more links than this gives way, so that the next tree that wants it brings another inode: ext4 ends
@@ -64,7 +64,7 @@ kept_generations() { # kept_generations USED FORMER: how many before the current
   for each in instances/*/; do
     now=$(readlink "${each}current" 2>/dev/null) || continue
     now=${now##*/}
-    kept=0 distributions=''
+    kept=0 roots='' distributions=''
     # shellcheck disable=SC2012
     for number in $(ls "${each}generations" | sort -rn); do
       tree=$(trees_of_links "${each}generations/$number/root") || return
@@ -72,9 +72,10 @@ kept_generations() { # kept_generations USED FORMER: how many before the current
         :
       elif [ "$kept" -lt "$2" ]; then
         kept=$((kept + 1))
-      else
-        among "$tree" "$1" || continue
+      elif ! among "$tree" "$1" || among "$tree" "$roots"; then
+        continue
       fi
+      roots=$roots$newline$tree
       echo "${each}generations/$number"
       distributions=$distributions$newline$(readlink "${each}generations/$number/distribution")
     done

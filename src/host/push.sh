@@ -59,6 +59,7 @@ if [ -s "$scratch/came" ]; then
     fail DIGEST_MISMATCH "$(head -n 3 "$scratch/wrong")"
   fi
 fi
+label "$stage"
 settle "$stage"
 
 # Objects that were found damaged give way to their replacements; trees that hold the old inode stay as they are.

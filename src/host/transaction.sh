@@ -77,6 +77,21 @@ make_room() { # make_room KB INODES
 
 megabytes() { echo "$((($1 + 1023) / 1024)) MB"; }
 
+# Where SELinux is on, what is made below /var/lib has a type that systemd may not execute. All of a store has one type,
+# which every service may read, map and execute: hard links share theirs, so a relabelling by paths could not tell
+# programs from data (docs/hosts.md). A file system that is mounted with a context of its own takes no other.
+label() { # label FOLDER
+  # Where a login's PATH may not lead.
+  (PATH=$PATH:/usr/sbin:/sbin && exec selinuxenabled) 2>/dev/null || return 0
+  if chcon -R -h -t bin_t "$1" 2>"$scratch/label"; then
+    for unit in "$1"/generation/*.service; do
+      [ ! -f "$unit" ] || chcon -t systemd_unit_file_t "$unit" 2>>"$scratch/label"
+    done
+  fi
+  [ ! -s "$scratch/label" ] || grep -q 'not supported' "$scratch/label" ||
+    fail HOST_REFUSED "SELinux there refuses the type of a program for files in $root: $(head -n 1 "$scratch/label")"
+}
+
 settle() { # settle PATH: what was written below PATH survives a power cut
   sync -f "$1" 2>"$scratch/sync" && return
   # An error of the disk is told once; a `sync` that has no -f is told by its usage.

@@ -35,4 +35,22 @@ describe.skipIf(lacksRoot).each(hosts)('on a host with $name (needs root)', (hos
       await once(server, 'exit')
     }
   })
+
+  test.each(['1', '2'])('so does one whose /proc shows no process of others, hidepid=%s', async (hidepid) => {
+    const root = join(temporaryFolder(), 'store')
+    mkdirSync(root)
+    chownSync(root, 65534, 65534)
+    const hiding = `/usr/bin/unshare --mount /bin/sh -c '/bin/mount -t proc -o hidepid=${hidepid} proc /proc && exec "$@"' sh `
+    const target = targetAt(root, asNobody(hostTransport(host), hiding))
+    await install(target, { distribution })
+    for (const name of ['2', '3', '4', '5']) await install(target, { distribution: newer(name) })
+    expect(readdirSync(join(root, 'instances/main/generations'))).toHaveLength(5)
+    await expect(remove(target, 5)).rejects.toMatchObject({
+      code: 'CONFLICT',
+      message: expect.stringContaining('a /proc that hides them'),
+    })
+    // Root sees all of them, wherever it looks.
+    const asRoot = { ...target, transport: { ...target.transport, exec: hostTransport(host).exec } }
+    expect(await install(asRoot, { distribution: newer('6') })).toMatchObject({ generations: 3 })
+  })
 })

@@ -1,4 +1,4 @@
-import { existsSync, symlinkSync } from 'node:fs'
+import { existsSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { localTransport } from '../../src/host/local.ts'
@@ -82,11 +82,26 @@ export const dashHost: Host = allHosts[0]
 /** A transport into a host of this kind, in which `sh` is that shell. */
 export function hostTransport(
   host: Host,
-  options: { without?: readonly string[]; env?: NodeJS.ProcessEnv } = {},
+  options: {
+    without?: readonly string[]
+    env?: NodeJS.ProcessEnv
+    /** Programs that stand for those of the same name: scripts for `sh`. */
+    programs?: Readonly<Record<string, string>>
+  } = {},
 ): Transport {
-  // With it hashes are made another way.
+  const { programs = {} } = options
+  // With openssl hashes are made another way.
   const optional = host.shell[0] === 'bash' ? [] : ['openssl']
-  const folder = toolFolder(host.tools, { without: [...(options.without ?? []), ...optional, 'sh'] })
+  const without = [...(options.without ?? []), ...optional, ...Object.keys(programs), 'sh']
+  const folder = toolFolder(host.tools, { without })
+  for (const [name, script] of Object.entries(programs))
+    writeFileSync(
+      join(folder, name),
+      `#!/bin/sh
+${script}
+`,
+      { mode: 0o755 },
+    )
   const sh = { dash: '/bin/dash', bash: '/bin/bash', busybox: '/bin/busybox' }[host.shell[0]]
   symlinkSync(sh, join(folder, 'sh'))
   return localTransport({ shell: [join(folder, 'sh')], env: { PATH: folder, HOME: '/nonexistent', ...options.env } })

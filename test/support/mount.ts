@@ -9,7 +9,7 @@ afterAll(() => {
 })
 
 /** Mounts something on a folder, until the file's tests are done. */
-function mountOn(folder: string, ...words: readonly string[]): string {
+export function mountOn(folder: string, ...words: readonly string[]): string {
   const { status, stderr } = spawnSync('mount', [...words, folder])
   if (status !== 0) throw new Error(`Cannot mount: ${stderr}`)
   mounted.push(folder)

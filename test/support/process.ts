@@ -3,8 +3,8 @@ import { once } from 'node:events'
 
 export interface TestProcess {
   readonly pid: number
-  /** Ends it, and waits for its end. */
-  stop(): Promise<void>
+  /** Ends it, and waits for its end; false when it had ended by itself. */
+  stop(): Promise<boolean>
 }
 
 /** Starts a program that runs until it is stopped; resolves when it is what the words say. */
@@ -14,9 +14,10 @@ export async function startIn(program: string, words: readonly string[]): Promis
   return {
     pid: child.pid as number,
     stop: async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return
+      if (child.exitCode !== null || child.signalCode !== null) return false
       child.kill('SIGKILL')
       await once(child, 'exit')
+      return true
     },
   }
 }

@@ -20,9 +20,20 @@ export type Files = Readonly<Record<string, string | Uint8Array | { readonly to:
 const layout = {
   mode: 'relocatable',
   binDirectory: 'bin',
-  libraryDirectory: 'lib/pg',
-  shareDirectory: 'share/pg',
+  libraryDirectory: 'lib/postgresql',
+  shareDirectory: 'share/postgresql',
 } as const
+
+/** Files of a Postgres prefix, or of an extension for it, under the names that {@link imageOf} takes. */
+export function placed(files: ReadonlyMap<string, Uint8Array | { link: string }>): Files {
+  return Object.fromEntries(
+    [...files].map(([path, content]) => {
+      const live = /^(lib|share)\/postgresql\//.exec(path)
+      const name = live ? `live/${live[1]}/${path.slice(live[0].length)}` : `root/${path}`
+      return 'link' in content ? [name, { to: content.link }] : [/^bin\//.test(path) ? `${name}*` : name, content]
+    }),
+  )
+}
 
 /** An image with these files, as the engine has it after loading; `reads` counts the files that were asked for. */
 export function imageOf(files: Files, options: { distribution: boolean }): LoadedMember & { reads: number } {
