@@ -5,6 +5,7 @@ import { layerContents } from '../layer/contents.ts'
 import type { Digest } from '../model/digest.ts'
 import type { Cache } from '../oci/cache.ts'
 import type { Descriptor, Source } from '../oci/source.ts'
+import type { Content } from './member.ts'
 
 // Larger chunks are fewer, and each is garbage that V8 is late to collect.
 const chunkSize = 256 * 1024
@@ -107,7 +108,7 @@ interface WantedFiles {
  * Files of layers, each proven on its way. From a layer that was kept unpacked only they are read; the others are fetched
  * again, and nothing goes on before all of these are there and proven.
  */
-export async function* filesOfLayers(wanted: readonly WantedFiles[], from: LayersFrom) {
+export async function* filesOfLayers(wanted: readonly WantedFiles[], from: LayersFrom): AsyncIterable<Content> {
   const { cache } = from
   const kept = await Promise.all(wanted.map(({ layer }) => cache.openFile(kind, layer.digest)))
   try {
