@@ -1,5 +1,6 @@
+import type { Probe } from '../host/answer.ts'
 import type { Freed } from '../host/freed.ts'
-import { type Probe, probe } from '../host/probe.ts'
+import { probe } from '../host/probe.ts'
 import { remove, type StoreTarget } from '../host/store.ts'
 import { type Digest, shortDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
@@ -8,7 +9,7 @@ import type { Tree } from '../model/tree.ts'
 import { type Change, declare } from './declare.ts'
 import { type Generation, planGeneration } from './generation.ts'
 import type { LoadedMember } from './member.ts'
-import { damagedObjects, namesByDigest, objectsOf, takeOwn } from './objects.ts'
+import { namesByDigest, objectsOf, takeOwn } from './objects.ts'
 import type { Packing } from './pack.ts'
 import { distributionName, type Member, parseRecord, type Record } from './record.ts'
 import { type Bringer, send } from './send.ts'
@@ -21,6 +22,8 @@ export interface ConvergeOptions {
   /** Files for the generation's folder beside ours: how to run a rootfs distribution. */
   readonly files: (record: Record, generation: Generation) => ReadonlyMap<string, string>
   readonly who: string
+  /** How closely the host is looked at; default `quick`. */
+  readonly verify?: 'quick' | 'full'
   readonly packing: Packing
   readonly signal?: AbortSignal
 }
@@ -58,7 +61,12 @@ async function attempt(
   const loaded = new Map<string, LoadedMember>()
   for (const change of changes) if (change.do === 'put') loaded.set(change.member.name, change.loaded)
   const changed = objectsOf([...loaded.values()].map(({ tree }) => tree))
-  const seen = await probe(target, { verify: 'quick', objects: changed.keys(), ...signal })
+  const seen = await probe(target, {
+    verify: options.verify ?? 'quick',
+    purpose: options.isSuspect ? 'recheck' : 'change',
+    objects: changed.keys(),
+    ...signal,
+  })
   const before = seen.record === undefined ? undefined : parseRecord(seen.record, target.transport.name)
   const members = declare(before?.members ?? [], changes, place)
   if (members.length === 0) return remove(target, seen.generation, signal)
@@ -77,10 +85,9 @@ async function attempt(
 
   // Objects that nobody damaged and that only unchanged members bring are on the host; else all are asked for.
   const all = objectsOf([generation.root.tree, generation.live.tree])
-  const isSuspect = options.isSuspect || seen.deviations.size > 0
+  const isSuspect = options.isSuspect || seen.deviations.size > 0 || seen.bad.size > 0 || seen.store.length > 0
   const asked = isSuspect ? await probe(target, { verify: 'none', objects: all.keys(), ...signal }) : seen
-  const damaged = damagedObjects([...seen.deviations.values()].flat())
-  const objects = namesByDigest([...all.values()].filter(({ name }) => asked.missing.has(name) || damaged.has(name)))
+  const objects = namesByDigest([...all.values()].filter(({ name }) => asked.missing.has(name) || seen.bad.has(name)))
   const bringers: Bringer[] = []
   for (const member of members) {
     const own = takeOwn(objects, treeOf(member))
@@ -108,7 +115,7 @@ async function attempt(
       expected: seen.generation,
       compression: seen.compression === 'zstd' ? 'zstd' : 'cat',
       bringers,
-      bad: [...damaged].filter((name) => all.has(name)),
+      bad: [...seen.bad].filter((name) => all.has(name)),
       manifests: [
         ...[generation.root, generation.live].filter((one) => isSuspect || one.isNew).map(({ tree }) => tree),
         ...members.filter(isNew).map(treeOf),

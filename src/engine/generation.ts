@@ -1,8 +1,9 @@
-import type { Probe } from '../host/probe.ts'
+import type { Probe } from '../host/answer.ts'
 import { hexOf } from '../model/digest.ts'
 import { type Tree, treeDigest } from '../model/tree.ts'
 import { noDistribution, sameMembers } from './declare.ts'
 import { merge } from './merge.ts'
+import { objectsOf } from './objects.ts'
 import { distributionName, type Member, type Record } from './record.ts'
 
 interface ChosenTree {
@@ -54,6 +55,8 @@ export function planGeneration(
   const current = new Map(seen.trees.filter((one) => one.generation === seen.generation).map((one) => [one.role, one]))
   const isCurrent =
     before !== undefined &&
+    seen.store.length === 0 &&
+    seen.bad.size === 0 &&
     sameMembers(before.members, members) &&
     root.name === current.get('root')?.name &&
     live.name === current.get('live')?.name
@@ -69,7 +72,12 @@ export function liveKey(distribution: Pick<Member, 'digest'>): string {
 function chooseTree(tree: Tree, seen: Probe, role: string): ChosenTree {
   const hex = hexOf(treeDigest(tree))
   const same = seen.trees.filter((one) => one.name.startsWith(hex))
-  const whole = same.find((one) => one.role === role && !seen.deviations.has(one.name))
+  // An object without a tree would be collected as garbage, so one that is sent again needs a new tree.
+  const isShort = seen.bad.size > 0 && [...objectsOf([tree]).keys()].some((name) => seen.bad.has(name))
+  const usable = same.filter((one) => one.role === role && !isShort && !seen.deviations.has(one.name))
+  // Those of former generations were not looked at, and where one is damaged the others share its files.
+  const isDamaged = same.some(({ name }) => seen.deviations.has(name))
+  const whole = usable.find(({ generation }) => generation === seen.shown) ?? (isDamaged ? undefined : usable.at(-1))
   if (whole) return { name: whole.name, tree, isNew: false }
   // Trees of other instances and of killed pushes have their names too, and those may be numbered differently.
   const taken = new Set(same.map(({ name }) => name))

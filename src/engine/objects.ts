@@ -1,5 +1,4 @@
-import type { Deviation } from '../host/probe.ts'
-import { type Digest, parseDigest } from '../model/digest.ts'
+import type { Digest } from '../model/digest.ts'
 import { emptyFile } from '../model/manifest.ts'
 import { objectName, type Tree } from '../model/tree.ts'
 
@@ -18,17 +17,6 @@ export function objectsOf(trees: Iterable<Tree>): Map<string, StoreObject> {
       const name = objectName(entry)
       result.set(name, { name, digest: entry.digest })
     }
-  }
-  return result
-}
-
-/** Objects whose link in a tree no longer has the content or the permission that its manifest says. */
-export function damagedObjects(deviations: Iterable<Deviation>): Set<string> {
-  const result = new Set<string>()
-  for (const { side, kind, mode, value } of deviations) {
-    if (side !== 'want' || kind !== 'f' || !/^[0-9a-f]{64}$/.test(value)) continue
-    const digest = parseDigest(`sha256:${value}`)
-    if (digest !== emptyFile) result.add(objectName({ digest, executable: mode === '555' }))
   }
   return result
 }

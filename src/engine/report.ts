@@ -1,10 +1,11 @@
-import type { Probe } from '../host/probe.ts'
+import type { Probe } from '../host/answer.ts'
 import type { Digest } from '../model/digest.ts'
 import { parseManifest } from '../model/manifest.ts'
-import { quote } from '../model/quote.ts'
+import { printable, quote } from '../model/quote.ts'
 import type { Tree } from '../model/tree.ts'
-import { describeDrift, driftOf, findDrift } from './drift.ts'
-import { distributionName, parseRecord } from './record.ts'
+import { type Drift, driftOf, findDrift, memberPath } from './drift.ts'
+import { describeDrift } from './drift-text.ts'
+import { distributionName, type Member, parseRecord, type Record } from './record.ts'
 
 /**
  * What is not as one member declared it, in lines for a person: what, where, what it means, what `up` will do.
@@ -23,7 +24,8 @@ export function reportDrift(
   const record = seen.record === undefined ? undefined : parseRecord(seen.record, own.host)
   const member = record?.members.find(({ name }) => name === own.name)
   if (record === undefined || member === undefined) {
-    return ['missing: nothing of this resource is on the host; up installs it again']
+    const who = record === undefined ? '' : ` since generation ${seen.shown}${byWhom(record)}`
+    return [`missing: nothing of this resource is on the host${who}; up installs it again`]
   }
   if (member.token !== own.token) {
     if (member.stack === own.stack) return ['taken over: another resource of this stack declares it; up takes it back']
@@ -32,26 +34,37 @@ export function reportDrift(
   const lines =
     member.treeDigest === own.treeDigest
       ? []
-      : [`other content: the host was changed to ${member.image}; up goes back to the declared image`]
-  const drift = seen.trees
-    .filter(({ generation }) => generation === seen.generation)
-    .flatMap(({ role, name }) => findDrift(role === 'root' ? 'root' : 'live', seen.deviations.get(name) ?? []))
+      : [
+          `other content: the host is at ${printable(member.image)}, generation ${seen.shown}${byWhom(record)}; up goes back to the declared image`,
+        ]
+  const drift = findDrift(seen)
   // A manifest can have many thousand lines, and every resource of the host asks.
   if (drift.length === 0) return lines
-  const trees = new Map<Digest, Tree>()
-  for (const [digest, text] of seen.manifests) trees.set(digest, parseManifest(text))
+  const trees = treesOf(seen)
   const tree = trees.get(member.treeDigest) ?? new Map()
   const others = record.members.filter((one) => one !== member).flatMap((one) => trees.get(one.treeDigest) ?? [])
-  // What nobody brings is reported once, by the distribution.
-  const mine = own.name === distributionName ? driftOf(drift, tree, others) : drift.filter(({ path }) => tree.has(path))
-  return [...lines, ...describeDrift(mine)]
+  // What nobody brings is reported once, by the distribution. So are the store's own files.
+  const mine =
+    own.name === distributionName ? driftOf(drift, tree, others) : drift.filter((one) => tree.has(memberPath(one)))
+  // Which generation it is concerns those whose content differs.
+  return [...lines, ...describeDrift(mine.filter(({ kind }) => kind !== 'generation'))]
 }
 
-/** What is not as the host's own record says, in lines for a person. */
-export function reportInstance(seen: Probe): string[] {
-  return describeDrift(
-    seen.trees
-      .filter(({ generation }) => generation === seen.generation)
-      .flatMap(({ role, name }) => findDrift(role === 'root' ? 'root' : 'live', seen.deviations.get(name) ?? [])),
-  )
+function byWhom({ who, when }: Record): string {
+  return ` by ${printable(who)} at ${printable(when)}`
+}
+
+/** Who brings what differs: by the name of the member, `distribution` for what nobody brings. */
+export function bringerOf(seen: Probe, members: readonly Member[]): (drift: Drift) => string {
+  const trees = treesOf(seen)
+  return (drift) => {
+    const by = members.find(({ treeDigest }) => trees.get(treeDigest)?.has(memberPath(drift)))
+    return by?.name ?? distributionName
+  }
+}
+
+function treesOf(seen: Probe): Map<Digest, Tree> {
+  const trees = new Map<Digest, Tree>()
+  for (const [digest, text] of seen.manifests) trees.set(digest, parseManifest(text))
+  return trees
 }

@@ -4,7 +4,7 @@ import { compress } from '../archive/compress.ts'
 import { packTar } from '../archive/pack.ts'
 import type { Freed } from '../host/freed.ts'
 import { push, type StoreTarget } from '../host/store.ts'
-import { hexOf } from '../model/digest.ts'
+import { digestOf, hexOf } from '../model/digest.ts'
 import type { Tree } from '../model/tree.ts'
 import type { Generation } from './generation.ts'
 import type { LoadedMember } from './member.ts'
@@ -89,13 +89,25 @@ function inTurn(parts: readonly (() => Readable)[]): Readable {
   return Readable.from(all(), { objectMode: false, highWaterMark: 256 * 1024 })
 }
 
+/** What a probe looks at without parsing it: `links` and `sums` tell it what the links and the files should be. */
 function generationFolder({ generation, record, files }: Shipment) {
+  const links = [
+    ['root', `../../../../trees/${generation.root.name}`],
+    ['live', `../../../../trees/${generation.live.name}`],
+    ['distribution', generation.key],
+  ] as const
+  const text = JSON.stringify(record)
+  const texts: [string, string][] = [
+    ['record.json', text],
+    // The record is the only one of its kind, so there are two.
+    ['record.copy', text],
+    ['members', record.members.map((member) => `${hexOf(member.treeDigest)}\n`).join('')],
+    ['links', links.map((words) => `${words.join(' ')}\n`).join('')],
+    ...files,
+  ]
+  const sums = texts.map(([name, content]) => `${hexOf(digestOf(content))}  ${name}\n`).join('')
   return new Map<string, { link: string } | { text: string }>([
-    ['record.json', { text: JSON.stringify(record) }],
-    ['members', { text: record.members.map((member) => `${hexOf(member.treeDigest)}\n`).join('') }],
-    ['root', { link: `../../../../trees/${generation.root.name}` }],
-    ['live', { link: `../../../../trees/${generation.live.name}` }],
-    ['distribution', { link: generation.key }],
-    ...[...files].map(([name, text]) => [name, { text }] as const),
+    ...links.map(([name, link]) => [name, { link }] as const),
+    ...[...texts, ['sums', sums] as const].map(([name, content]) => [name, { text: content }] as const),
   ])
 }

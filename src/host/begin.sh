@@ -77,7 +77,12 @@ open_store() { # enters the store; returns 1 if there is none yet
 }
 
 current_generation() { # prints the number, 0 if there is none
-  link=$(readlink "$home/current" 2>/dev/null) && echo "${link##*/}" || echo 0
+  link=$(readlink "$home/current" 2>/dev/null)
+  case $link in
+    generations/ | generations/*[!0-9]*) echo 0 ;;
+    generations/*) if [ -d "$home/$link" ]; then echo "${link##*/}"; else echo 0; fi ;;
+    *) echo 0 ;;
+  esac
 }
 
 trees_of_links() { # prints the names of the trees that these links lead to

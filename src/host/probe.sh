@@ -1,4 +1,4 @@
-# probe NONCE ROOT INSTANCE none|quick|full
+# probe NONCE ROOT INSTANCE none|quick|full change|recheck|report
 # stdin: lines "known <manifest hex>" (do not send it) and "want <object>" (say if it is missing).
 # Takes no lock, so it reads one generation by its number: three are kept, whatever happens meanwhile.
 begin "$1" "$2" "$3"
@@ -32,18 +32,17 @@ if [ "$instance" = - ]; then # which is no name of one: which are there?
   exit 0
 fi
 generation=$(current_generation)
-here=$home/generations/$generation
 say generation "$generation"
 # shellcheck disable=SC2012
-say last "$(ls "$home/generations" 2>/dev/null | sort -n | tail -n 1)"
-if [ "$generation" != 0 ] && [ -d "$here" ]; then
-  say record "$(cat "$here/record.json")"
-  while IFS= read -r manifest; do
-    grep -q -x -F "known $manifest" "$scratch/asked" && continue
-    say manifest "$manifest"
-    sed 's/^/m	/' "manifests/$manifest"
-  done <"$here/members"
+numbers=$(ls "$home/generations" 2>/dev/null | sort -n)
+say last "${numbers##*"$newline"}"
+# Of a `current` that was led astray, the last generation that it led to tells what is declared.
+shown=$generation
+if [ "$shown" = 0 ]; then
+  for each in $numbers; do [ ! -f "$home/generations/$each/switched" ] || shown=$each; done
 fi
+say shown "$shown"
+here=$home/generations/$shown
 # A tree of role `other` belongs to another instance, to a process that still runs, or to a push that was killed:
 # its name is taken, and nobody may count on it.
 born=
@@ -59,29 +58,64 @@ done
 for each in trees/*; do
   among "${each#trees/}" "$born" || [ ! -d "$each" ] || say tree "0${tab}other$tab${each#trees/}"
 done
-# Through these two links servers see the trees; the second one is set after the switch, so a kill may keep it back.
-check_link() { # check_link LINK TARGET TREE
+
+check_link() { # check_link LINK TARGET: of the instance's folder
   found=$(readlink "$home/$1")
-  [ "$found" != "$2" ] || return
-  say check "$3${tab}want$tab$home/$1${tab}l${tab}777$tab$2"
-  [ -z "$found" ] || say check "$3${tab}have$tab$home/$1${tab}l${tab}777$tab$found"
+  [ "$found" != "$2" ] || return 0
+  say store "want$tab$home/$1${tab}l${tab}777$tab$2"
+  if [ -n "$found" ] || [ -e "$home/$1" ]; then say store "have$tab$home/$1${tab}l${tab}777$tab$found"; fi
 }
 
-if [ "$4" != none ]; then
-  active=$(trees_of_links "$here/root" "$here/live")
-  printf '%s\n' "$born" | sort -u | sed '/^$/d' >"$scratch/each" || scratch_failed
+damaged=
+if [ -f "$here/sums" ]; then
+  damaged=$(cd "$here" && sha256sum -c sums 2>/dev/null | sed -n 's/: FAILED.*//p')
+  for each in $damaged; do
+    say store "want$tab$here/$each${tab}f${tab}444$tab-"
+    [ ! -e "$here/$each" ] || say store "have$tab$here/$each${tab}f${tab}444$tab?"
+  done
+fi
+if [ "$shown" != 0 ]; then
+  record=record.json
+  ! among record.json "$damaged" || record=record.copy
+  say record "$(cat "$here/$record")"
+fi
+root_tree=$(trees_of_links "$here/root") live_tree=$(trees_of_links "$here/live") key=$(readlink "$here/distribution")
+is_drifted=no
+true >"$scratch/drifted" || scratch_failed
+if [ "$4" != none ] && [ "$shown" != 0 ]; then
+  # Former trees matter to those who go back to them; their own push proves them again.
+  if [ "$5" = recheck ]; then checked=$born; else checked=$root_tree$newline$live_tree; fi
+  true >"$scratch/bad" || scratch_failed
+  printf '%s\n' "$checked" | sort -u | sed '/^$/d' >"$scratch/each" || scratch_failed
   while IFS= read -r name; do
-    depth=quick
-    ! among "$name" "$active" || depth=$4
-    check_tree "$name" "$depth" || scratch_failed
+    check_tree "$name" "$4" || scratch_failed
     # A tree that a push has collected while we looked is no drift.
-    [ -d "trees/$name" ] || among "$name" "$active" || continue
+    [ -d "trees/$name" ] || [ "$name" = "$root_tree" ] || [ "$name" = "$live_tree" ] || continue
     sed "s/^/check$tab$name$tab/" "$scratch/deviations"
+    [ ! -s "$scratch/deviations" ] || is_drifted=yes
+    sed -n "s/^have$tab\([^$tab]*\).*/$name$tab\1/p" "$scratch/deviations" >>"$scratch/drifted"
+    [ -s "$scratch/deviations" ] || [ ! -s "$scratch/changed" ] || renew_record "$name"
   done <"$scratch/each"
-  if [ -n "$active" ]; then
-    check_link root current/root "$(trees_of_links "$here/root")"
-    check_link "live/$(readlink "$here/distribution")" ../current/live "$(trees_of_links "$here/live")"
+  sort -u "$scratch/bad" | sed "s/^/bad$tab/"
+  check_link current "generations/$shown"
+  # Through these two servers see the trees; the second one is set after the switch, so a kill may keep it back.
+  check_link root current/root
+  check_link "live/$key" ../current/live
+  if [ -f "$here/links" ]; then
+    while read -r name target; do check_link "generations/$shown/$name" "$target"; done <"$here/links"
   fi
+  if [ "$5" = report ]; then
+    tell_running "$root_tree" "$live_tree"
+    head -n 20 "$scratch/drifted" | tell_packages
+  fi
+fi
+# Megabytes, which nobody reads in a report of a host where all is well.
+if [ "$5" != report ] || [ $is_drifted = yes ]; then
+  while IFS= read -r manifest; do
+    grep -q -x -F "known $manifest" "$scratch/asked" && continue
+    say manifest "$manifest"
+    sed 's/^/m	/' "manifests/$manifest"
+  done 2>/dev/null <"$here/members"
 fi
 sed -n 's/^want //p' "$scratch/asked" | while IFS= read -r object; do
   [ -e "objects/$object" ] || say missing "$object"

@@ -59,11 +59,30 @@ if [ -s "$scratch/came" ]; then
     fail DIGEST_MISMATCH "$(head -n 3 "$scratch/wrong")"
   fi
 fi
+for role in root live; do
+  name=$(trees_of_links "$stage/generation/$role")
+  [ -d "$stage/trees/$name" ] || grep -q -x "$name" "$scratch/whole" ||
+    fail STORE_CHANGED "$root/trees/$name is gone or damaged"
+done
+# Of an object that is damaged, as another tree betrays, the sender may not have known.
+if [ -s "$scratch/bad" ]; then
+  for tree in "$stage"/trees/*; do
+    [ ! -d "$tree" ] || cat "$stage/manifests/$(basename "$tree" | cut -c 1-64)"
+  done | awk -F '\t' '$2 == "f" { print substr($4, 1, 2) "/" $4 ($3 == "555" ? ".x" : "") }' |
+    grep -x -F -f "$scratch/bad" | while IFS= read -r object; do
+    [ -e "$stage/objects/$object" ] || echo "$object"
+  done >"$scratch/unsent"
+  [ ! -s "$scratch/unsent" ] || fail STORE_CHANGED "$root/objects/$(head -n 1 "$scratch/unsent") is damaged"
+fi
 label "$stage"
 settle "$stage"
 
 # Objects that were found damaged give way to their replacements; trees that hold the old inode stay as they are.
-[ ! -f "$stage/BAD" ] || (cd objects && xargs rm -f) <"$stage/BAD"
+if [ -f "$stage/BAD" ]; then
+  (cd objects && xargs rm -f) <"$stage/BAD"
+  grep -v -F -f "$stage/BAD" "$scratch/unrecorded" >"$scratch/still" 2>/dev/null
+  mv -f "$scratch/still" "$scratch/unrecorded"
+fi
 # What another instance has brought meanwhile stays; our trees keep the copy that they came with.
 for object in "$stage"/objects/*/*; do
   [ ! -e "objects/${object#"$stage/objects/"}" ] || rm -f "$object"
@@ -83,10 +102,6 @@ for tree in "$stage"/trees/*; do
     # Another instance has the same tree; a damaged one cannot be taken, and its name is not free.
     grep -q -x "$name" "$scratch/whole" || fail STORE_CHANGED "$root/trees/$name was damaged meanwhile"
   fi
-done
-for role in root live; do
-  name=$(trees_of_links "$stage/generation/$role")
-  [ -d "trees/$name" ] || fail STORE_CHANGED "$root/trees/$name is gone"
 done
 rm -rf "$home/generations/$next"
 mv -T "$stage/generation" "$home/generations/$next" || fail HOST_REFUSED "cannot rename in $root"

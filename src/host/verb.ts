@@ -8,7 +8,7 @@ export type Verb = 'probe' | 'push' | 'remove'
 
 /** The whole text of a verb, as shellcheck reads it. */
 export function verbText(verb: Verb): string {
-  return common + part(verb)
+  return common + (verb === 'probe' ? part('running') : '') + part(verb)
 }
 
 /**

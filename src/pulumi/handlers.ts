@@ -14,15 +14,18 @@ import { configureRegistries } from './registries.ts'
 import { commit, observe } from './session.ts'
 import { hasUnknown, toState } from './state.ts'
 import { unreachable } from './unreachable.ts'
+import { configureVerify } from './verify.ts'
 
 function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
   const { schema, nameOf } = kind
   return {
-    configure: async ({ config }) =>
+    configure: async ({ config }) => {
+      configureVerify(config.get('postgres-oci:verify'))
       configureRegistries({
         registries: config.get('postgres-oci:registries'),
         bundle: config.get('postgres-oci:bundle'),
-      }),
+      })
+    },
 
     // Everything a preview shows is found here, because a preview calls check and diff only.
     check: operation(async (olds: Values, news: Values) => {

@@ -6,10 +6,12 @@ import { loadDistribution } from '../engine/distribution.ts'
 import { loadExtension } from '../engine/extension.ts'
 import type { ImageRequest } from '../engine/image.ts'
 import { packing } from '../engine/pack.ts'
+import { findPending, pendingLine, renewedLines } from '../engine/pending.ts'
 import { connectionPool } from '../engine/pool.ts'
 import { distributionName } from '../engine/record.ts'
+import type { Probe } from '../host/answer.ts'
 import { describeFreed } from '../host/freed.ts'
-import { type Probe, probe } from '../host/probe.ts'
+import { probe } from '../host/probe.ts'
 import type { StoreTarget } from '../host/store.ts'
 import { type Digest, parseDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
@@ -24,6 +26,7 @@ import { checksEnded } from './checks.ts'
 import type { DistributionInputs } from './inputs.ts'
 import { signal } from './interrupt.ts'
 import { bundle, registries } from './registries.ts'
+import { verify } from './verify.ts'
 
 /** What a resource's inputs say of its host. */
 export type Place = Pick<DistributionInputs, 'connection' | 'root' | 'instance'>
@@ -115,6 +118,7 @@ async function commitTogether(place: Place, changes: readonly Change[]): Promise
       ])
     },
     who,
+    verify: verify(),
     packing: packs,
     signal,
   })
@@ -126,10 +130,19 @@ export function libraryPath(place: Place, key: string): string {
   return `${place.root}/instances/${place.instance}/live/${key}/system`
 }
 
+async function look(place: Place): Promise<Probe> {
+  const target = await targetOf(place)
+  const seen = await probe(target, { verify: verify(), purpose: 'report', signal })
+  // No drift, because nothing that `up` does would end it: a person has to.
+  const lines = [...findPending(seen).map(pendingLine), ...renewedLines(seen)]
+  for (const line of lines.slice(0, 20)) log(`${target.transport.name}, ${place.instance}: ${line}`)
+  return seen
+}
+
 /** What is on the host; one look for all resources of a run that ask. */
 export function observe(place: Place): Promise<Probe> {
   const key = keyOf(place)
-  const looking = observations.get(key) ?? targetOf(place).then((target) => probe(target, { verify: 'quick', signal }))
+  const looking = observations.get(key) ?? look(place)
   observations.set(key, looking)
   looking.catch(() => observations.delete(key))
   return looking

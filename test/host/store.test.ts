@@ -116,8 +116,13 @@ describe.each(hosts)('on a host with $name', (host) => {
       ({ role, generation }) => role === 'live' && generation === 2,
     )?.name
     appendFileSync(join(target.root, 'manifests', name?.replace(/-.*/, '') ?? ''), 'more\tf\t444\t00\n')
-    const deviations = (await probe(target, { verify: 'quick' })).deviations.get(name ?? '')
-    expect(deviations).toMatchObject([{ side: 'want', path: 'manifest' }])
+    const seen = await probe(target, { verify: 'quick' })
+    // The tree itself is whole, and only the manifest is to be sent again.
+    expect([...seen.bad]).toEqual([`manifests/${name?.replace(/-.*/, '')}`])
+    expect(seen.deviations.size).toBe(0)
+    await install(target, { distribution, vector: vector1 })
+    const mended = await probe(target, { verify: 'full' })
+    expect([mended.bad.size, mended.deviations.size, mended.renewed]).toEqual([0, 0, []])
   })
 
   test('Seen: a link that leads elsewhere or is gone, and the next run sets it again', async () => {
@@ -128,7 +133,7 @@ describe.each(hosts)('on a host with $name', (host) => {
     unlinkSync(join(home, live))
     symlinkSync('../elsewhere', join(home, live))
     unlinkSync(join(home, 'root'))
-    const seen = [...(await probe(target, { verify: 'quick' })).deviations.values()].flat()
+    const seen = (await probe(target, { verify: 'quick' })).store
     expect(seen.map(({ side, path, value }) => [side, path, value].join(' ')).sort()).toEqual([
       `have instances/main/${live} ../elsewhere`,
       `want instances/main/${live} ../current/live`,
@@ -136,7 +141,7 @@ describe.each(hosts)('on a host with $name', (host) => {
     ])
     await install(target, { distribution, vector: vector1 })
     expect(completeState(target.root)?.generation).toBe(2)
-    expect((await probe(target, { verify: 'quick' })).deviations.size).toBe(0)
+    expect((await probe(target, { verify: 'quick' })).store).toEqual([])
   })
 
   test('keeps three generations, and the tree of a process that still runs until it ends', async () => {
