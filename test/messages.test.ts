@@ -78,6 +78,12 @@ const cases: [string, () => Promise<string>][] = [
   ['no sudo on the host', () => onHost({ lacks: ['sudo'] }, { sudo: true })],
   ['missing tools on the host', () => onHost({ lacks: ['flock', 'sha256sum'] })],
   ['full disk', () => fullDisk()],
+  ['file system without locks', () => installOn({ flock: 'echo "flock: 9: No locks available" >&2; exit 71' }, 'nfs')],
+  ['file system without links', () => installOn({ ln: 'echo "ln: Operation not permitted" >&2; exit 1' }, 'exfat')],
+  [
+    'SELinux that refuses',
+    () => installOn({ selinuxenabled: '', chcon: 'echo Invalid argument >&2; exit 1' }, 'selinux'),
+  ],
   ['folder of another program', () => foreignFolder()],
   ['instance of another stack', () => otherStack()],
   ['Postgres removed before its extension', () => removedTooEarly()],
@@ -133,16 +139,15 @@ async function install(changes: Values, resource = distribution): Promise<Values
   return { id, ...outs }
 }
 
-/** A host whose PATH holds all tools of this machine but some, and perhaps one that lies. */
-async function hostWith(tools: { lacks?: string[]; df?: string }): Promise<Values> {
+/** A host whose PATH holds all tools of this machine but some, and perhaps programs that lie. */
+async function hostWith({ lacks, ...lying }: { lacks?: string[] } & Record<string, unknown>): Promise<Values> {
   const bin = mkdtempSync(join(folder, 'bin-'))
   for (const name of new Set(['/usr/bin', '/bin'].flatMap((path) => readdirSync(path)))) {
-    if (!tools.lacks?.includes(name) && !(name === 'df' && tools.df))
-      symlinkSync(join('/usr/bin', name), join(bin, name))
+    if (!lacks?.includes(name) && !(name in lying)) symlinkSync(join('/usr/bin', name), join(bin, name))
   }
-  if (tools.df) {
-    writeFileSync(join(bin, 'df'), `#!/bin/sh\n${tools.df}\n`)
-    chmodSync(join(bin, 'df'), 0o755)
+  for (const [name, script] of Object.entries(lying)) {
+    writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`)
+    chmodSync(join(bin, name), 0o755)
   }
   const server = await startSshd({ env: { ...process.env, PATH: bin } })
   closing.push(server)
@@ -153,11 +158,15 @@ async function onHost(tools: { lacks: string[] }, more: Values = {}): Promise<st
   return checkFailure({ connection: { ...(await hostWith(tools)), ...more } })
 }
 
-async function fullDisk(): Promise<string> {
+async function installOn(host: Record<string, string>, root: string): Promise<string> {
+  const { inputs: pinned } = await checked(inputs({ connection: await hostWith(host), root: join(folder, root) }))
+  return messageOf(distribution.create(pinned))
+}
+
+function fullDisk(): Promise<string> {
   const df =
     'echo Filesystem 1024-blocks Used Available Capacity Mounted; echo /dev/sda 40000000 38990000 1010000 98% /'
-  const { inputs: pinned } = await checked(inputs({ connection: await hostWith({ df }), root: join(folder, 'full') }))
-  return messageOf(distribution.create(pinned))
+  return installOn({ df }, 'full')
 }
 
 async function foreignFolder(): Promise<string> {

@@ -70,7 +70,7 @@ make_room() { # make_room KB INODES
   trees_in_use >/dev/null ||
     holds="$holds, and keeps all of it because $(id -un) may not see every process here: connect as root, or with sudo"
   if [ "$lacking_kb" -gt 0 ]; then
-    fail NO_SPACE "$(megabytes "$1") to write to $root, $(megabytes "$free") free, $(megabytes "$floor") of it kept for Postgres: $(megabytes "$lacking_kb") more needed ($holds)"
+    fail NO_SPACE "$(megabytes "$1") to write to $root, $(megabytes "$free") free, $(megabytes "$floor") of the disk kept for Postgres: $(megabytes "$lacking_kb") more needed ($holds)"
   fi
   fail NO_SPACE "$2 files to write to $root, $inodes inodes free, $spare of them kept for Postgres: $lacking_inodes more needed ($holds)"
 }
@@ -89,7 +89,7 @@ label() { # label FOLDER
     done
   fi
   [ ! -s "$scratch/label" ] || grep -q 'not supported' "$scratch/label" ||
-    fail HOST_REFUSED "SELinux there refuses the type of a program for files in $root: $(head -n 1 "$scratch/label")"
+    fail HOST_REFUSED "SELinux there refuses the type of a program for files in $root: $(head -n 1 "$scratch/label"); mount its disk with a context= that services may execute"
 }
 
 settle() { # settle PATH: what was written below PATH survives a power cut
