@@ -1,5 +1,5 @@
+import { connect } from '../host/connect.ts'
 import type { Connection } from '../host/connection.ts'
-import { connectSsh } from '../host/ssh.ts'
 import type { Transport } from '../host/transport.ts'
 
 /** One connection a host and process, whoever asks; it mends itself. One that never came up is dialled by the next. */
@@ -7,7 +7,7 @@ export function connectionPool() {
   const open = new Map<string, Promise<Transport>>()
   return (connection: Connection, options: { signal?: AbortSignal } = {}): Promise<Transport> => {
     const key = JSON.stringify(Object.entries(connection).sort())
-    const opening = open.get(key) ?? connectSsh(connection, options)
+    const opening = open.get(key) ?? connect(connection, options)
     open.set(key, opening)
     opening.catch(() => open.delete(key))
     return opening

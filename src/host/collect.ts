@@ -42,6 +42,9 @@ export async function collect(running: Running, options: ExecOptions): Promise<E
     silence.refresh()
     errors = Buffer.concat([errors, chunk.subarray(-stderrTail)]).subarray(-stderrTail)
   })
+  // A stream that was looked into before has stopped.
+  running.stdout.resume()
+  running.stderr.resume()
   const silence = setTimeout(
     () => ending.abort(silent(running.name, options.silence)),
     options.silence ?? longestSilence,

@@ -31,21 +31,39 @@ const endpoint = {
     .max(4 * 1024 * 1024)
     .optional(),
   insecureIgnoreHostKey: z.boolean().optional(),
+  /** Path of an ssh_config(5) file, in which `host` is looked up as an alias. */
+  sshConfig: z.string().min(1).max(4096).optional(),
 }
 
-const endpointSchema = z.strictObject(endpoint)
+type Single = z.infer<z.ZodObject<typeof endpoint>>
+
+/** What it takes to log in somewhere: a host, or one to jump through, which may itself be behind another. */
+export interface Endpoint extends Single {
+  readonly proxy?: Endpoint | undefined
+  /** The name that known_hosts has it under, from an ssh_config file: no argument. */
+  readonly hostKeyAlias?: string | undefined
+}
+
+const longestChain = 5
+
+function endpointSchema(proxies: number): z.ZodType<Endpoint> {
+  const proxy =
+    proxies > 0
+      ? endpointSchema(proxies - 1).optional()
+      : z.undefined({ error: `more than ${longestChain} proxies, one behind the other` })
+  return z.strictObject({ ...endpoint, proxy })
+}
 
 export const connectionSchema = z.strictObject({
   ...endpoint,
+  /** `ssh2`, the library, or `openssh`, this machine's `ssh`; default ssh2. */
+  transport: z.enum(['ssh2', 'openssh']).optional(),
   sudo: z.boolean().optional(),
   /** A host to jump through. */
-  proxy: endpointSchema.optional(),
+  proxy: endpointSchema(longestChain - 1).optional(),
 })
 
 export type Connection = z.infer<typeof connectionSchema>
-
-/** What it takes to log in somewhere: a host, or the one to jump through. */
-export type Endpoint = z.infer<typeof endpointSchema>
 
 export function endpointName({ user = 'root', host, port = 22 }: Endpoint): string {
   return `${user}@${host}${port === 22 ? '' : `:${port}`}`

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import ssh2, { type ConnectConfig } from 'ssh2'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
 import { type Endpoint, endpointName } from './connection.ts'
+import { localPath } from './local-path.ts'
 
 export interface Credentials {
   readonly config: Pick<ConnectConfig, 'privateKey' | 'passphrase' | 'password' | 'agent'>
@@ -40,7 +40,7 @@ export async function credentialsOf(endpoint: Endpoint): Promise<Credentials> {
 }
 
 async function readPrivateKey(endpoint: Endpoint): Promise<string | undefined> {
-  const path = endpoint.privateKeyPath?.replace(/^~(?=\/)/, homedir())
+  const path = endpoint.privateKeyPath === undefined ? undefined : localPath(endpoint.privateKeyPath)
   const name = endpoint.privateKey === undefined ? `the private key ${quote(path ?? '')}` : 'privateKey'
   const refuse = (why: string) => new ProviderError('BAD_INPUT', `Cannot use ${name}: ${why}`)
   const text =
@@ -56,8 +56,16 @@ async function readPrivateKey(endpoint: Endpoint): Promise<string | undefined> {
   if (parsed instanceof Error) {
     if (/no passphrase/i.test(parsed.message)) throw refuse('it is encrypted; set privateKeyPassword')
     if (/passphrase|decrypt|integrity/i.test(parsed.message)) throw refuse('privateKeyPassword does not open it')
+    if (isFidoKey(text)) throw refuse('it is in a FIDO token, which only ssh itself can use; set transport: "openssh"')
     throw refuse('it is no private key in OpenSSH or PEM format; make one with ssh-keygen -t ed25519')
   }
   if (parsed?.isPrivateKey() === false) throw refuse('it is the public half; give the file without .pub')
   return text
+}
+
+/** The public half is not encrypted, and tells its type (PROTOCOL.key and PROTOCOL.u2f of OpenSSH). */
+function isFidoKey(text: string): boolean {
+  return /sk-(?:ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com/.test(
+    Buffer.from(text.replace(/-----[^-]+-----/g, ''), 'base64').toString('latin1'),
+  )
 }

@@ -1,10 +1,11 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import ssh2, { type Client, type ClientChannel } from 'ssh2'
-import { messageOf, ProviderError } from '../model/error.ts'
+import { ProviderError } from '../model/error.ts'
 import { printable } from '../model/quote.ts'
-import { type Connection, type Endpoint, endpointName } from './connection.ts'
+import { type Endpoint, endpointName } from './connection.ts'
 import { type Credentials, credentialsOf } from './credentials.ts'
 import { hostKeyCheck } from './host-key.ts'
+import { unreachable } from './refusal.ts'
+import { dialTimeout, retried } from './retry.ts'
 
 export interface DialOptions {
   readonly signal?: AbortSignal
@@ -19,19 +20,17 @@ export interface Dialled {
 }
 
 /**
- * Logs in, through the proxy if there is one, as often as `dialErrorLimit` allows. Only what may pass by itself is
- * tried again: a refused key or password would lock accounts.
+ * Logs in, through the proxies if there are any, each as often as its `dialErrorLimit` allows.
  *
  * @throws ProviderError HOST_KEY_REFUSED with the line to paste, HOST_UNREACHABLE, LOGIN_REFUSED, BAD_INPUT
  */
-export async function dial(connection: Connection, options: DialOptions = {}): Promise<Dialled> {
-  const { proxy, ...endpoint } = connection
-  if (proxy === undefined) return retried(endpoint, () => login(endpoint, 'connection', options), options)
-  const outer = await retried(proxy, () => login(proxy, 'proxy', options), options)
+export async function dial(connection: Endpoint, options: DialOptions = {}, argument = 'connection'): Promise<Dialled> {
+  const { proxy } = connection
+  if (proxy === undefined) return retried(connection, () => login(connection, argument, options), options)
+  const outer = await dial(proxy, options, argument === 'connection' ? 'proxy' : `${argument}.proxy`)
   try {
-    const through = async () =>
-      login(endpoint, 'connection', { ...options, through: { name: endpointName(proxy), outer } })
-    const inner = await retried(endpoint, through, options)
+    const through = { name: endpointName(proxy), outer }
+    const inner = await retried(connection, () => login(connection, argument, { ...options, through }), options)
     inner.lost.then(() => outer.client.end())
     return inner
   } catch (error) {
@@ -40,31 +39,15 @@ export async function dial(connection: Connection, options: DialOptions = {}): P
   }
 }
 
-const longestDial = 600_000
-
-async function retried<T>(endpoint: Endpoint, attempt: () => Promise<T>, { signal }: DialOptions): Promise<T> {
-  const limit = endpoint.dialErrorLimit ?? 3
-  const last = Date.now() + longestDial
-  for (let errors = 1, pause = 500; ; errors += 1, pause = Math.min(pause * 2, 10_000)) {
-    try {
-      return await attempt()
-    } catch (error) {
-      const mayPass = error instanceof ProviderError && error.code === 'HOST_UNREACHABLE'
-      if (!mayPass || (limit >= 0 && errors >= limit) || Date.now() + pause > last) throw error
-      await delay(pause, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted())
-    }
-  }
-}
-
 interface Attempt extends DialOptions {
   readonly through?: { readonly name: string; readonly outer: Dialled }
 }
 
-async function login(endpoint: Endpoint, argument: 'connection' | 'proxy', options: Attempt): Promise<Dialled> {
+async function login(endpoint: Endpoint, argument: string, options: Attempt): Promise<Dialled> {
   const { signal, through, keepalive = { milliseconds: 5000, count: 3 } } = options
   signal?.throwIfAborted()
   const [hostKey, credentials] = [await hostKeyCheck(endpoint, argument), await credentialsOf(endpoint)]
-  const timeout = endpoint.perDialTimeout === 0 ? longestDial : (endpoint.perDialTimeout ?? 15) * 1000
+  const timeout = dialTimeout(endpoint)
   const client = new ssh2.Client()
   const notes: string[] = []
   const failure = (error: Error & { level?: string; code?: string }) =>
@@ -147,16 +130,5 @@ function explain(
       { cause: error },
     )
   }
-  // Another port than 22 is in the name.
-  const port = (endpoint.port ?? 22) === 22 ? 'port 22' : 'that port'
-  const why = /timed out/i.test(error.message)
-    ? `no answer on ${port} in ${about.timeout / 1000} s; check the address and firewalls`
-    : error.code === 'ECONNREFUSED' || /connection refused/i.test(error.message)
-      ? `nothing listens on ${port}; check the port, and that sshd runs there`
-      : error.code === 'ENOTFOUND' || error.code === 'EAI_AGAIN'
-        ? 'its name is not known here; check the name and DNS'
-        : `${printable(messageOf(error))}; check that it is up, and that an SSH server answers on ${port}`
-  return new ProviderError('HOST_UNREACHABLE', `Cannot reach ${name}${through ? ` through ${through}` : ''}: ${why}`, {
-    cause: error,
-  })
+  return unreachable(endpoint, { error, through, timeout: about.timeout })
 }

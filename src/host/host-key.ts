@@ -1,10 +1,17 @@
 import { readFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import type { ServerHostKeyAlgorithm } from 'ssh2'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
 import { type Endpoint, endpointName } from './connection.ts'
-import { hostKeyLine, judgeHostKey, type KnownKey, parseHostKeys, parseKnownHosts } from './known-hosts.ts'
+import {
+  hostKeyLine,
+  judgeHostKey,
+  type KnownKey,
+  parseHostKeys,
+  parseKnownHosts,
+  type Verdict,
+} from './known-hosts.ts'
+import { localPath } from './local-path.ts'
 
 /** Decides on the key that a host shows; `refusal` tells afterwards why a connection was not made. */
 export interface HostKeyCheck {
@@ -14,7 +21,7 @@ export interface HostKeyCheck {
   refusal(): ProviderError | undefined
 }
 
-export async function hostKeyCheck(endpoint: Endpoint, argument: 'connection' | 'proxy'): Promise<HostKeyCheck> {
+export async function hostKeyCheck(endpoint: Endpoint, argument: string): Promise<HostKeyCheck> {
   const known = [...parseHostKeys(endpoint.hostKey ?? ''), ...(await knownHosts(endpoint))]
   let refused: ProviderError | undefined
   return {
@@ -22,29 +29,49 @@ export async function hostKeyCheck(endpoint: Endpoint, argument: 'connection' | 
     accepts: (key) => {
       const verdict = judgeHostKey(known, key)
       if (verdict === 'known' || (endpoint.insecureIgnoreHostKey && verdict !== 'revoked')) return true
-      const from = endpoint.hostKey === undefined && endpoint.knownHosts !== undefined ? 'knownHosts' : 'hostKey'
-      const why = {
-        unknown: `its key is unknown. If it is the right host, add to the ${argument}`,
-        changed: `its key is not the one in ${argument}.${from}: the host was reinstalled, or someone is in between. If you know that it was reinstalled, put there`,
-        revoked: `its key is marked @revoked in ${argument}.knownHosts. Give the host a new key, then put its line there; the refused one is`,
-      }[verdict]
-      refused = new ProviderError(
-        'HOST_KEY_REFUSED',
-        `Cannot trust ${endpointName(endpoint)}: ${why}\n  hostKey: "${printable(hostKeyLine(key), 2000)}"`,
-      )
+      refused = hostKeyRefusal(endpoint, { argument, verdict, line: hostKeyLine(key) })
       return false
     },
     refusal: () => refused,
   }
 }
 
-async function knownHosts({ knownHosts, host, port }: Endpoint): Promise<KnownKey[]> {
-  if (knownHosts === undefined) return []
+/** @param about.line of the key that the host shows, where that is known */
+export function hostKeyRefusal(
+  endpoint: Endpoint,
+  about: { readonly argument: string; readonly verdict: Exclude<Verdict, 'known'>; readonly line: string | undefined },
+): ProviderError {
+  const { argument, verdict, line } = about
+  const list = endpoint.knownHosts === undefined ? 'known_hosts' : `${argument}.knownHosts`
+  const from = endpoint.hostKey === undefined ? list : `${argument}.hostKey`
+  const why = {
+    unknown: `its key is unknown. If it is the right host, add to the ${argument}`,
+    changed: `its key is not the one in ${from}: the host was reinstalled, or someone is in between. If you know that it was reinstalled, put ${from === 'known_hosts' ? `into the ${argument}` : 'there'}`,
+    revoked: `its key is marked @revoked in ${list}. Give the host a new key, then put its line there; the refused one is`,
+  }[verdict]
+  return new ProviderError(
+    'HOST_KEY_REFUSED',
+    `Cannot trust ${endpointName(endpoint)}: ${why}\n  hostKey: "${line === undefined ? 'ssh-ed25519 AAAA…' : printable(line, 2000)}"`,
+  )
+}
+
+async function knownHosts(endpoint: Endpoint): Promise<KnownKey[]> {
+  return parseKnownHosts(await knownHostsText(endpoint), ...knownName(endpoint))
+}
+
+/** What known_hosts has it under: an alias stands alone, without a port. */
+function knownName({ hostKeyAlias, host, port }: Endpoint): [host: string, port?: number] {
+  return hostKeyAlias === undefined ? [host, port ?? 22] : [hostKeyAlias]
+}
+
+/** What is trusted by `knownHosts`, whether that is a path or the content itself. */
+export async function knownHostsText({ knownHosts }: Endpoint): Promise<string> {
+  if (knownHosts === undefined) return ''
   // A line of known_hosts has three words, a path of one line is a path.
-  if (/\n|\S\s+\S+\s+\S/.test(knownHosts)) return parseKnownHosts(knownHosts, host, port)
-  const path = knownHosts.replace(/^~(?=\/)/, homedir())
+  if (/\n|\S\s+\S+\s+\S/.test(knownHosts)) return knownHosts
+  const path = localPath(knownHosts)
   try {
-    return parseKnownHosts(await readFile(path, 'utf8'), host, port)
+    return await readFile(path, 'utf8')
   } catch (error) {
     // Not to be able to read what is trusted must never mean to trust.
     throw new ProviderError(

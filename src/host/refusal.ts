@@ -1,6 +1,29 @@
-import { ProviderError } from '../model/error.ts'
+import { messageOf, ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
+import { type Endpoint, endpointName } from './connection.ts'
 import type { ExecResult } from './transport.ts'
+
+/** What to say of a host that could not be reached, from what the network, ssh2 or ssh said. */
+export function unreachable(
+  endpoint: Endpoint,
+  about: { readonly error: Error & { code?: string }; readonly through: string | undefined; readonly timeout: number },
+): ProviderError {
+  const { error, through, timeout } = about
+  // Another port than 22 is in the name.
+  const port = (endpoint.port ?? 22) === 22 ? 'port 22' : 'that port'
+  const why = /timed? ?out/i.test(error.message)
+    ? `no answer on ${port} in ${timeout / 1000} s; check the address and firewalls`
+    : error.code === 'ECONNREFUSED' || /connection refused/i.test(error.message)
+      ? `nothing listens on ${port}; check the port, and that sshd runs there`
+      : error.code === 'ENOTFOUND' || error.code === 'EAI_AGAIN' || /could not resolve/i.test(error.message)
+        ? 'its name is not known here; check the name and DNS'
+        : `${printable(messageOf(error))}; check that it is up, and that an SSH server answers on ${port}`
+  return new ProviderError(
+    'HOST_UNREACHABLE',
+    `Cannot reach ${endpointName(endpoint)}${through ? ` through ${through}` : ''}: ${why}`,
+    { cause: error },
+  )
+}
 
 /** What to say when an answer has no last line: only a new probe tells what was done. */
 export function stoppedShort(on: string, { lost, stderr }: ExecResult): ProviderError {

@@ -6,7 +6,7 @@ export interface EndpointArgs {
   readonly host: pulumi.Input<string>
   /** @default 22 */
   readonly port?: pulumi.Input<number> | undefined
-  /** @default root */
+  /** @default root; with `sshConfig`, or by `openssh`, whom ssh would log in as */
   readonly user?: pulumi.Input<string> | undefined
   /** Secret in state. */
   readonly password?: pulumi.Input<string> | undefined
@@ -31,14 +31,26 @@ export interface EndpointArgs {
   readonly knownHosts?: pulumi.Input<string> | undefined
   /** Takes any key, and so anybody who answers. @default false */
   readonly insecureIgnoreHostKey?: pulumi.Input<boolean> | undefined
+  /**
+   * An `ssh_config` file on the machine that runs Pulumi, as in `~/.ssh/config`, in which `host` is looked up: what it
+   * says of HostName, Port, User, IdentityFile, IdentityAgent, ProxyJump, known hosts and HostKeyAlias fills what is
+   * not said here. @default none is read
+   */
+  readonly sshConfig?: pulumi.Input<string> | undefined
+  /** A host to jump through, which may be behind another one: up to five in a chain. */
+  readonly proxy?: EndpointArgs | undefined
 }
 
 /** How to reach a host, and as whom to work on it. */
 export interface ConnectionArgs extends EndpointArgs {
   /** Become root with `sudo -n`, which must not ask for a password. @default false */
   readonly sudo?: pulumi.Input<boolean> | undefined
-  /** A host to jump through. */
-  readonly proxy?: EndpointArgs | undefined
+  /**
+   * `ssh2`, a library that needs nothing on the machine that runs Pulumi; or `openssh`, that machine's `ssh` with its
+   * user's configuration, for certificates, FIDO keys, GSSAPI and ProxyCommand (docs/connections.md).
+   * @default ssh2
+   */
+  readonly transport?: pulumi.Input<'ssh2' | 'openssh'> | undefined
 }
 
 const leaves = ['password', 'privateKey', 'privateKeyPassword']

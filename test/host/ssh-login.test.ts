@@ -7,7 +7,7 @@ import type { Connection } from '../../src/host/connection.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { lacks } from '../support/needs.ts'
 import { type OpenSsh, startOpenSsh } from '../support/openssh.ts'
-import { atEnd, connected, refusal, says } from '../support/ssh.ts'
+import { atEnd, connected, refusal, says, without } from '../support/ssh.ts'
 import { startSshd, type TestSshd } from '../support/sshd.ts'
 
 describe.skipIf(lacks('/usr/sbin/sshd'))('a real sshd (needs openssh-server)', () => {
@@ -18,12 +18,10 @@ describe.skipIf(lacks('/usr/sbin/sshd'))('a real sshd (needs openssh-server)', (
     atEnd(() => sshd.close())
     base = sshd.connection
   })
-  const without = (...names: (keyof Connection)[]): Connection =>
-    Object.fromEntries(Object.entries(base).filter(([name]) => !names.includes(name as keyof Connection))) as Connection
 
   test('takes a key from a file, from the program, and one with a passphrase', async () => {
     expect(await says(await connected(base))).toBe('hello\n')
-    const inline = { ...without('privateKeyPath'), privateKey: readFileSync(sshd.key, 'utf8') }
+    const inline = { ...without(base, 'privateKeyPath'), privateKey: readFileSync(sshd.key, 'utf8') }
     expect(await says(await connected(inline))).toBe('hello\n')
     const locked = { ...base, privateKeyPath: sshd.lockedKey, privateKeyPassword: 'secret words' }
     expect(await says(await connected(locked))).toBe('hello\n')
@@ -35,7 +33,7 @@ describe.skipIf(lacks('/usr/sbin/sshd'))('a real sshd (needs openssh-server)', (
     atEnd(() => agent.kill())
     await once(agent.stdout, 'data')
     execFileSync('ssh-add', ['-q', sshd.key], { env: { ...process.env, SSH_AUTH_SOCK: socket }, stdio: 'ignore' })
-    const connection = { ...without('privateKeyPath'), agentSocketPath: socket }
+    const connection = { ...without(base, 'privateKeyPath'), agentSocketPath: socket }
     expect(await says(await connected(connection))).toBe('hello\n')
     // An agent that is not there is one way less, and said when no other way is left.
     expect(await says(await connected({ ...base, agentSocketPath: `${socket}.gone` }))).toBe('hello\n')
@@ -55,19 +53,21 @@ describe.skipIf(lacks('/usr/sbin/sshd'))('a real sshd (needs openssh-server)', (
     expect(await refusal({ ...base, privateKeyPath: '/nowhere/key' })).toMatch(
       /^BAD_INPUT: .*"\/nowhere\/key".*check privateKeyPath$/,
     )
-    expect(await refusal({ ...without('privateKeyPath'), privateKey: 'nonsense' })).toMatch(/it is no private key/)
+    expect(await refusal({ ...without(base, 'privateKeyPath'), privateKey: 'nonsense' })).toMatch(
+      /it is no private key/,
+    )
     expect(await refusal({ ...base, user: 'nobody-at-all' })).toMatch(
       /^LOGIN_REFUSED: .*tried: the key .*client; check the user/,
     )
   })
 
   test('an unknown key is refused with the line to paste, and that line is accepted', async () => {
-    const message = await refusal(without('hostKey'))
+    const message = await refusal(without(base, 'hostKey'))
     expect(message).toMatch(/^HOST_KEY_REFUSED: Cannot trust .*: its key is unknown/)
     const hostKey = /hostKey: "(.*)"$/.exec(message)?.[1] ?? ''
     expect(hostKey).toBe(sshd.hostKeys.ed25519)
     expect(await says(await connected({ ...base, hostKey }))).toBe('hello\n')
-    expect(await says(await connected({ ...without('hostKey'), insecureIgnoreHostKey: true }))).toBe('hello\n')
+    expect(await says(await connected({ ...without(base, 'hostKey'), insecureIgnoreHostKey: true }))).toBe('hello\n')
   })
 
   test('a changed key is refused, and a known key of another kind is asked for', async () => {
@@ -90,7 +90,7 @@ describe.skipIf(lacks('/usr/sbin/sshd'))('a real sshd (needs openssh-server)', (
       file,
       `# ours\nother.example.com ${sshd.hostKeys.ed25519}\n${name} ${sshd.hostKeys.ed25519} comment\n`,
     )
-    const connection = { ...without('hostKey'), knownHosts: file }
+    const connection = { ...without(base, 'hostKey'), knownHosts: file }
     expect(await says(await connected(connection))).toBe('hello\n')
     expect(await says(await connected({ ...connection, knownHosts: readFileSync(file, 'utf8') }))).toBe('hello\n')
     execFileSync('ssh-keygen', ['-q', '-H', '-f', file], { stdio: 'ignore' })

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { connect } from '../../src/host/connect.ts'
 import type { Connection } from '../../src/host/connection.ts'
-import { connectSsh } from '../../src/host/ssh.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { stalling } from '../support/hosts.ts'
 import { lacks } from '../support/needs.ts'
@@ -91,7 +91,7 @@ describe.skipIf(lacks('/usr/sbin/sshd'))('a real sshd (needs openssh-server)', (
     const running = transport.exec('echo begun; sleep 600', { signal: abort.signal })
     abort.abort(new Error('stop'))
     await expect(running).rejects.toThrow('stop')
-    await expect(connectSsh(base, { signal: abort.signal })).rejects.toThrow('stop')
+    await expect(connect(base, { signal: abort.signal })).rejects.toThrow('stop')
   })
 })
 

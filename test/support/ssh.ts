@@ -1,6 +1,6 @@
 import { afterAll } from 'vitest'
+import { connect } from '../../src/host/connect.ts'
 import type { Connection } from '../../src/host/connection.ts'
-import { connectSsh } from '../../src/host/ssh.ts'
 import type { Transport } from '../../src/host/transport.ts'
 
 const ends: (() => unknown)[] = []
@@ -15,9 +15,9 @@ export function atEnd(end: () => unknown): void {
 
 export async function connected(
   connection: Connection,
-  options: Parameters<typeof connectSsh>[1] = {},
+  options: Parameters<typeof connect>[1] = {},
 ): Promise<Transport> {
-  const transport = await connectSsh(connection, options)
+  const transport = await connect(connection, options)
   atEnd(() => transport.close())
   return transport
 }
@@ -27,8 +27,14 @@ export async function says(transport: Transport, command = 'echo hello'): Promis
 }
 
 export async function refusal(connection: Connection): Promise<string> {
-  return connectSsh(connection).then(
+  return connect(connection).then(
     () => 'connected',
     (error: { code: string; message: string }) => `${error.code}: ${error.message}`,
   )
+}
+
+/** A connection without some of its arguments. */
+export function without<C extends Connection, K extends keyof Connection>(connection: C, ...names: K[]): Omit<C, K> {
+  const kept = Object.entries(connection).filter(([name]) => !names.includes(name as K))
+  return Object.fromEntries(kept) as Omit<C, K>
 }
