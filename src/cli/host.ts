@@ -4,10 +4,10 @@ import { homedir, hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import type { z } from 'zod'
+import { connect } from '../host/connect.ts'
 import { type Connection, connectionSchema } from '../host/connection.ts'
 import { nameSchema, rootSchema } from '../host/place.ts'
 import { listInstances } from '../host/probe.ts'
-import { connectSsh } from '../host/ssh.ts'
 import type { StoreTarget } from '../host/store.ts'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
@@ -44,7 +44,7 @@ export async function withStore<T>(
   options: { readonly signal: AbortSignal },
 ): Promise<T> {
   const connection = await readConnection(host)
-  const transport = await connectSsh(connection, options)
+  const transport = await connect(connection, options)
   try {
     const place = { transport, root, sudo: sudo ?? connection.sudo ?? false }
     const holder = `${userInfo().username}@${hostname()}`
