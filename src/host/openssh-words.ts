@@ -5,7 +5,7 @@ import { localPath } from './local-path.ts'
 import { shellQuote } from './shell.ts'
 
 /** What was written to disk for one hop, because ssh takes it by path only. */
-export interface HopFiles {
+interface HopFiles {
   readonly privateKey?: string | undefined
   /** Keys that the connection trusts; without it, the user's own configuration decides. */
   readonly knownHosts?: string | undefined

@@ -3,7 +3,7 @@ import { ProviderError } from '../model/error.ts'
 import type { Endpoint } from './connection.ts'
 
 /** The longest that all attempts to reach a host may take. */
-export const longestDial = 600_000
+const longestDial = 600_000
 
 /**
  * Tries to log in as often as `dialErrorLimit` allows. Only what may pass by itself is tried again: a refused key or
