@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { driftReportSchema } from '../../src/engine/drift-report.ts'
-import { connectSsh } from '../../src/host/ssh.ts'
+import { connect } from '../../src/host/connect.ts'
 import { pgoci } from '../support/cli.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { startSshd, type TestSshd } from '../support/sshd.ts'
@@ -19,7 +19,7 @@ beforeAll(async () => {
   sshd = await startSshd()
   const connection = { host: '127.0.0.1', port: sshd.port, user: 'deploy', password: 'test', hostKey: sshd.hostKey }
   writeFileSync(file, JSON.stringify(connection))
-  const transport = await connectSsh(connection)
+  const transport = await connect(connection)
   const distribution = imageOf(
     { 'root/bin/postgres*': 'server', 'root/share/text': 'a text', 'live/lib/a.so*': 'a' },
     { distribution: true },
