@@ -1,5 +1,7 @@
 import type { Digest } from '../model/digest.ts'
-import { addParents, type Entry, type Tree, treeDigest } from '../model/tree.ts'
+import { ProviderError } from '../model/error.ts'
+import { emptyFile } from '../model/manifest.ts'
+import { addParents, type Entry, objectName, type Tree, treeDigest } from '../model/tree.ts'
 import type { FlatImage } from './image.ts'
 import type { Record } from './record.ts'
 
@@ -27,13 +29,28 @@ export interface LoadedMember {
   contents: FlatImage['contents']
 }
 
-/** What every member has in common, whatever it brings. */
+/** A host has the same content once, and links it into its trees; ext4 ends at 65,000 links of one file. */
+const mostLinks = 50_000
+
+/**
+ * What every member has in common, whatever it brings.
+ *
+ * @throws ProviderError LIMIT_EXCEEDED when it brings the same content more often than a host can have it
+ */
 export function placeMember(
   flat: FlatImage,
   placed: Map<string, Entry>,
   facts: { readonly digest: Digest; readonly major: number | undefined; readonly layout?: Record['layout'] },
 ): LoadedMember {
   for (const path of [...placed.keys()]) addParents(placed, path)
+  const links = new Map<string, number>()
+  for (const entry of placed.values()) {
+    if (entry.kind !== 'file' || entry.digest === emptyFile) continue
+    const name = objectName(entry)
+    const count = (links.get(name) ?? 0) + 1
+    links.set(name, count)
+    if (count > mostLinks) throw tooManyLinks(flat.pinned)
+  }
   return {
     digest: facts.digest,
     image: flat.pinned,
@@ -44,4 +61,11 @@ export function placeMember(
     layout: facts.layout,
     contents: flat.contents,
   }
+}
+
+function tooManyLinks(image: string): ProviderError {
+  return new ProviderError(
+    'LIMIT_EXCEEDED',
+    `Cannot use ${image}: more than ${mostLinks} of its files have the same content, more than a host's file system can link; build it without most of them`,
+  )
 }
