@@ -139,21 +139,23 @@ sweep_leftovers() {
   used=$(trees_in_use) && drop_trees "$used"
 }
 
-# Disk space in kB that goes with the generations that this many former ones leave out: that of their files whose
+# Whether the generations that this many former ones leave out would free that much: their folders, and files whose
 # every link is an object or in their trees.
-would_free() { # would_free FORMER
-  used=$(trees_in_use) || { echo 0; return; }
+is_enough() { # is_enough FORMER KB INODES
+  used=$(trees_in_use) || return
   wanted=$used$newline$(kept_generations "$used" "$1" | while IFS= read -r each; do
     trees_of_links "$each/root" "$each/live"
   done)
+  kilobytes=$2 inodes=$3
   set --
   for tree in trees/*; do
     among "${tree#trees/}" "$wanted" || set -- "$@" "$tree"
   done
-  [ $# -gt 0 ] || { echo 0; return; }
-  find "$@" -type f -exec stat -c '%i %h %b %B' {} + | awk '
-    { seen[$1]++; links[$1] = $2; size[$1] = $3 * $4 }
-    END { for (i in seen) if (links[i] <= seen[i] + 1) sum += size[i]; printf "%.0f\n", sum / 1024 }'
+  [ $# -gt 0 ] || return
+  find "$@" -exec stat -c '%i %h %b %B %F' {} + | awk -v kilobytes="$kilobytes" -v inodes="$inodes" '
+    { seen[$1]++; links[$1] = $5 == "directory" ? 1 : $2; size[$1] = $3 * $4 }
+    END { for (i in seen) if (links[i] <= seen[i] + 1) { sum += size[i]; count++ }
+      exit !(sum / 1024 >= kilobytes && count >= inodes) }'
 }
 
 collect_garbage() { # collect_garbage FORMER

@@ -63,7 +63,7 @@ make_room() { # make_room KB INODES
   is_short "$1" "$2" || return 0
   whole_trees >"$scratch/whole" || scratch_failed
   collect_garbage 2
-  if is_short "$1" "$2" && [ "$(would_free 1)" -ge "$lacking_kb" ]; then collect_garbage 1; fi
+  if is_short "$1" "$2" && is_enough 1 "$lacking_kb" "$lacking_inodes"; then collect_garbage 1; fi
   record_trees <"$scratch/whole"
   is_short "$1" "$2" || return 0
   holds="the store holds $(megabytes "$(du -sk . | cut -f 1)") for $(printf '%s ' instances/* | sed 's|instances/||g; s/ $//')"
