@@ -4,7 +4,6 @@
 begin "$1" "$2" "$3"
 check_tools
 say machine "$(uname -m)"
-say user "$(id -un):$(id -u)"
 make_scratch
 true >"$scratch/old"
 mv -T "$scratch/old" "$scratch/new" 2>/dev/null || fail_without 'mv -T'
@@ -15,7 +14,6 @@ parent=$root
 while [ ! -d "$parent" ]; do parent=$(dirname "$parent"); done
 cd "$parent" || fail HOST_REFUSED "$(id -un) may not enter $parent"
 [ -w . ] || fail HOST_REFUSED "$(id -un) may not write to $parent, or it is read-only"
-say free "$(free_space)"
 if ! open_store; then
   check_mount
   say generation 0
