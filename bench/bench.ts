@@ -1,37 +1,40 @@
 // Measures us beside other ways to do the same, in one run: same input, same registry, same host. It only prints.
-// node bench/bench.ts [--runs N] [--minutes N] [--size MEGABYTES] [--link lan|wan] [--only NAME…] [--json]
-// `--only read` is the controller's part alone: reading images, without a host.
-import { mkdtempSync, rmSync } from 'node:fs'
+// node bench/bench.ts [--runs N] [--minutes N] [--size MEGABYTES] [--link lan|wan|both] [--only NAME…] [--json]
+// `--only` takes the name of a part (read: the controller alone; hosts) or of contenders, or a piece of their names.
+import { mkdtempSync } from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startDockerRegistry } from '../test/support/docker-registry.ts'
-import type { Contender } from './contender.ts'
+import { removeFolder } from './folder.ts'
+import { hosts } from './hosts.ts'
 import { benchImages, extensionNames } from './images.ts'
-import { startLink } from './link.ts'
-import { measure } from './measure.ts'
-import { family } from './memory.ts'
-import { floor, ours } from './ours.ts'
-import { crane, rsync } from './peers.ts'
-import { formatReading, formatReadingJson, measureReading } from './read.ts'
-import { formatJson, formatTable } from './report.ts'
-import { startOpenSsh } from './sshd.ts'
+import type { Outcome, Part } from './part.ts'
+import { family } from './processes.ts'
+import { reading } from './read.ts'
+
+const parts: readonly Part[] = [reading, hosts]
 
 const { values: flags } = parseArgs({
   options: {
     runs: { type: 'string', default: '3' },
-    minutes: { type: 'string', default: '8' },
+    minutes: { type: 'string', default: '15' },
     size: { type: 'string', default: '485' },
-    link: { type: 'string', default: 'lan' },
+    link: { type: 'string', default: 'both' },
     only: { type: 'string', multiple: true, default: [] },
     json: { type: 'boolean', default: false },
   },
 })
+const started = performance.now()
 const runs = whole('runs', flags.runs, 1)
 const minutes = whole('minutes', flags.minutes, 1)
 const size = whole('size', flags.size, 100)
-const kind = flags.link
-if (kind !== 'lan' && kind !== 'wan') throw new RangeError(`--link ${kind}: expected lan or wan`)
+const links = { lan: ['lan'], wan: ['wan'], both: ['lan', 'wan'] } as const
+const link = flags.link as keyof typeof links
+if (!Object.hasOwn(links, link)) throw new RangeError(`--link ${link}: expected lan, wan or both`)
+for (const word of flags.only) {
+  if (!parts.some(({ knows }) => knows(word))) throw new RangeError(`--only ${word}: nobody here is called so`)
+}
 
 const cleanUp: (() => void)[] = []
 process.once('exit', () => {
@@ -47,65 +50,40 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
-const contenders: readonly Contender[] = [floor, ours, rsync(), crane()].filter(
-  ({ name }) => flags.only.length === 0 || flags.only.some((word) => name.includes(word)),
-)
-const isReading = flags.only.length === 0 || flags.only.includes('read')
-if (contenders.length === 0 && !isReading)
-  throw new RangeError(`--only ${flags.only.join(' ')}: nobody here is called so`)
-
 const folder = mkdtempSync(join(tmpdir(), 'pgoci-bench-'))
-cleanUp.push(() => rmSync(folder, { recursive: true, force: true }))
+cleanUp.push(() => removeFolder(folder))
 progress(`Preparing images of ${size} MB; the first time this takes a minute`)
 const images = await benchImages(size)
 const registry = await startDockerRegistry(join(images, 'registry'))
 cleanUp.push(() => void registry.close())
 
-const machine = `Node ${process.versions.node} on ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`
-const input = `Input: a distribution of ${size} MB, 14,000 entries, three gzip layers, with PostgreSQL 18; ${extensionNames.length} extensions of its contrib.`
-if (isReading) {
-  const rows = await measureReading({ registry: registry.host, size, folder, runs, progress })
-  const report = {
-    conditions: [
-      `Reading images, on the controller. Medians of ${runs} run${runs === 1 ? '' : 's'}: ${machine}; load ${loadavg()[0]?.toFixed(1)} at the end.`,
-      input,
-      'MB/s are of unpacked bytes. Registry, disks and layouts are warm in the page cache, our own cache is empty except',
-      "for the resolutions. Our seconds are those inside a provider that runs already, the others' the whole command's;",
-      "memory is the largest process's peak, ours with all of Pulumi's SDK loaded. Processor: of all processes together.",
-    ],
-    rows,
-  }
-  process.stdout.write(flags.json ? formatReadingJson(report) : formatReading(report))
+const bench = {
+  only: flags.only,
+  links: links[link],
+  runs,
+  left: () => minutes * 60 - (performance.now() - started) / 1000,
+  size,
+  registry: registry.host,
+  sums: (version: number) => join(images, `SUMS-${version}`),
+  folder,
+  machine: () =>
+    `Node ${process.versions.node} on ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}; load ${loadavg()[0]?.toFixed(1)} at the end`,
+  input: `Input: a distribution of ${size} MB, 14,000 entries, three gzip layers, with PostgreSQL 18; ${extensionNames.length} extensions of its contrib.`,
+  progress,
+  atEnd: (action: () => void) => void cleanUp.push(action),
 }
-if (contenders.length > 0) {
-  const sshd = await startOpenSsh(folder)
-  const link = await startLink(sshd.port, kind)
-  cleanUp.push(sshd.stop, link.close)
-  const rows = await measure(
-    contenders.filter(({ missing }) => missing === undefined),
-    { sshd, link, registry: registry.host, sums: (version) => join(images, `SUMS-${version}`), folder },
-    { runs, seconds: minutes * 60, except: [sshd.pid], progress },
-  )
-  const done = Math.max(...rows.map(({ samples }) => samples.length))
-  const report = {
-    conditions: [
-      `Medians of ${done} run${done === 1 ? '' : 's'}: ${machine}; load ${loadavg()[0]?.toFixed(1)} at the end; only ratios travel.`,
-      input,
-      `Host: sshd on loopback, reached through a proxy ${kind === 'lan' ? 'that only counts' : 'with 20 ms and 100 Mbit/s'}; the registry is on loopback, without it.`,
-      'Caches: registry and disks warm in the page cache; the controller cache is empty for the cold install, and has',
-      'the former images afterwards: the upgrade downloads its layers, going back downloads nothing.',
-      "Seconds are the whole command's. Bytes are TCP's between controller and host. Memory is the peak of the largest",
-      "process here: for Pulumi the provider's, for the others any tool's. Verified: the host's bytes were hashed there",
-      'and compared before they count. Synced: they survive a power cut at the end. Wrong files: hashed by the bench',
-      "afterwards, against the image; a tenth of the upgrade's files keep their size and, as reproducible builds do,",
-      'their time.',
-    ],
-    contenders,
-    rows,
-  }
-  process.stdout.write(flags.json ? formatJson(report) : formatTable(report))
+const outcomes: Record<string, Outcome> = {}
+for (const part of parts) {
+  if (flags.only.length > 0 && !flags.only.some(part.knows)) continue
+  const outcome = await part.run(bench)
+  outcomes[part.name] = outcome
+  if (!flags.json) process.stdout.write(`${outcome.text}\n`)
 }
-process.exit()
+if (flags.json) {
+  const json = Object.fromEntries(Object.entries(outcomes).map(([name, one]) => [name, one.json]))
+  process.stdout.write(`${JSON.stringify(json, undefined, 2)}\n`)
+}
+process.exit(Object.values(outcomes).some(({ failures }) => failures > 0) ? 1 : 0)
 
 function progress(text: string): void {
   process.stderr.write(`${text}\n`)

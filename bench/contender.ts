@@ -7,6 +7,7 @@ export const scenarios = {
   cold: 'cold install of the distribution',
   extension: 'one extension more',
   drift: 'drift check',
+  file: 'one small file differs',
   upgrade: 'upgrade: 1 % of the entries differ',
   rollback: 'rollback',
 } as const
@@ -19,7 +20,7 @@ export interface Field {
   readonly link: Link
   /** `127.0.0.1:PORT` of the registry. */
   readonly registry: string
-  /** For `sha256sum -c`: what version 1 or 2 of the distribution must be. */
+  /** For `sha256sum -c`: what a version of the distribution must be. */
   readonly sums: (version: number) => string
   /** A folder for whatever lasts no longer than the bench. */
   readonly folder: string
@@ -43,6 +44,8 @@ export interface Contender {
   /** Whether the host's content is compared with the image's digests, and is on the disk, before it counts. */
   readonly verified: string
   readonly synced: string
+  /** What it cannot do, or does just as something else; for the table. */
+  readonly lacks?: Readonly<Partial<Record<Scenario, string>>>
   /** Why it does not take part. */
   readonly missing?: string
   /** One run, from an empty host and an empty cache; `number` is another one each time. */

@@ -20,12 +20,14 @@ export const extensionNames = [
 ] as const
 
 const entries = 14_000
+const versions = [1, 2, 3] as const
 const recipe = [import.meta.filename, join(import.meta.dirname, '../test/support/postgres-images.ts')]
 
 /**
- * A folder with `registry`, the storage of a registry that has `bench/postgres:1`, an upgrade of it as `:2` in which
- * 1 % of the entries differ, and an image for each extension; and `SUMS-1` and `SUMS-2`, what each postgres must be
- * on a host. Made once, and kept outside the checkout.
+ * A folder with `registry`, the storage of a registry that has `bench/postgres:1`; an upgrade of it as `:2`, in which
+ * 1 % of the entries differ, so that two of its layers are new; as `:3` what a Dockerfile with `FROM postgres:1` and
+ * one `RUN sed -i … postgresql.conf.sample` makes, a small layer more; and an image for each extension. `SUMS-1` to
+ * `SUMS-3` are what each postgres must be on a host. Made once, and kept outside the checkout.
  *
  * @param megabytes size of the distribution, unpacked
  */
@@ -33,10 +35,10 @@ export function benchImages(megabytes: number): Promise<string> {
   const text = recipe.map((path) => readFileSync(path, 'utf8')).join('')
   const make = async (folder: string) => {
     const layout = join(folder, 'oci')
-    for (const version of [1, 2]) {
+    for (const version of versions) {
       const files = layers(megabytes * 1024 * 1024, version)
       await writeLayout(layout, [{ tag: `postgres:${version}`, files }])
-      writeFileSync(join(folder, `SUMS-${version}`), files.flatMap(sums).join(''))
+      writeFileSync(join(folder, `SUMS-${version}`), sums(new Map(files.flatMap((layer) => [...layer]))))
     }
     await writeLayout(
       layout,
@@ -45,7 +47,7 @@ export function benchImages(megabytes: number): Promise<string> {
     mkdirSync(join(folder, 'registry'))
     const registry = await startDockerRegistry(join(folder, 'registry'))
     try {
-      for (const tag of ['postgres:1', 'postgres:2', ...extensionNames.map((name) => `${name}:1`)]) {
+      for (const tag of [...versions.map((one) => `postgres:${one}`), ...extensionNames.map((name) => `${name}:1`)]) {
         const to = `docker://${registry.host}/bench/${tag}`
         await command('skopeo', ['copy', '--quiet', '--dest-tls-verify=false', `oci:${layout}:${tag}`, to])
       }
@@ -57,17 +59,19 @@ export function benchImages(megabytes: number): Promise<string> {
   return cachedFolder(`bench-${megabytes}`, text, make)
 }
 
-function sums(layer: Layer): string[] {
-  return [...layer].flatMap(([path, bytes]) =>
-    bytes instanceof Uint8Array ? [`${createHash('sha256').update(bytes).digest('hex')}  ${path}\n`] : [],
-  )
+function sums(tree: Layer): string {
+  return [...tree]
+    .flatMap(([path, bytes]) =>
+      bytes instanceof Uint8Array ? [`${createHash('sha256').update(bytes).digest('hex')}  ${path}\n`] : [],
+    )
+    .join('')
 }
 
 /**
  * Three layers: a userland in two, and the real PG 18 of npm. Sizes of the userland's files have the log-normal
  * spread of a Debian root (half of them below 3 KB), and one is as large as LLVM; half of each file compresses.
  */
-function layers(bytes: number, version: number): Layer[] {
+function layers(bytes: number, version: (typeof versions)[number]): Layer[] {
   const postgres = distributionFiles()
   let left = bytes
   for (const content of postgres.values()) if (content instanceof Uint8Array) left -= content.length
@@ -86,13 +90,20 @@ function layers(bytes: number, version: number): Layer[] {
       continue
     }
     const size = number === 0 ? largest : Math.ceil(weight * scale)
-    const isChanged = version > 1 && number % 100 === 42 && size < 1024 * 1024
+    const isChanged = version === 2 && number % 100 === 42 && size < 1024 * 1024
     // One in ten keeps its size, and with a reproducible build's constant time looks unchanged.
     const growth = isChanged && number % 1000 !== 42 ? 1 : 0
     former = `file-${number}`
     layer.set(`${folder}/${former}`, content(size + growth, isChanged ? number + entries : number))
   }
-  return [...userland, postgres]
+  return version === 3 ? [...userland, postgres, edited(postgres)] : [...userland, postgres]
+}
+
+function edited(postgres: Layer): Layer {
+  const path = 'share/postgresql/postgresql.conf.sample'
+  const bytes = postgres.get(path)
+  if (!(bytes instanceof Uint8Array)) throw new Error(`the PostgreSQL of npm has no ${path}`)
+  return new Map([[path, Buffer.concat([bytes, Buffer.from("listen_addresses = '*'\n")])]])
 }
 
 const words = wordPool(8 * 1024 * 1024)

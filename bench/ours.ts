@@ -57,7 +57,16 @@ export const ours: Contender = {
         { scenario: 'extension', how: 'pulumi up; live, atomic', run: apply },
         { scenario: 'noop', how: 'pulumi up --skip-preview', run: apply },
         { scenario: 'drift', how: 'pulumi preview --refresh', run: () => stack.expect(0, ...drift) },
-        { scenario: 'setup', how: '', run: () => distribution(2) },
+        { scenario: 'setup', how: '', run: () => distribution(3) },
+        { scenario: 'file', how: 'pulumi up; atomic', run: apply, result: result(3) },
+        {
+          scenario: 'setup',
+          how: '',
+          run: () =>
+            distribution(1)
+              .then(apply)
+              .then(() => distribution(2)),
+        },
         { scenario: 'upgrade', how: 'pulumi up; atomic', run: apply, result: result(2) },
         { scenario: 'setup', how: '', run: () => distribution(1) },
         { scenario: 'rollback', how: 'pulumi up; atomic', run: apply, result: result(1) },

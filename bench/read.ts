@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { cachedFolder } from '../test/support/cache.ts'
 import { command } from '../test/support/command.ts'
 import { extensionNames } from './images.ts'
-import { watchMemory } from './memory.ts'
-import { alignTable } from './report.ts'
+import type { Bench, Part } from './part.ts'
+import { processorOfEnded, watchMemory } from './processes.ts'
+import { alignTable, median } from './report.ts'
 
 /** One way to read an image on the controller. */
 interface Reader {
@@ -29,28 +30,40 @@ interface ReadRow {
   readonly samples: Sample[]
 }
 
-interface ReadField {
-  /** Where the distribution and the extensions are. */
-  readonly registry: string
-  /** Megabytes of the distribution, unpacked. */
-  readonly size: number
-  /** A folder for whatever lasts no longer than the bench. */
-  readonly folder: string
-  readonly runs: number
-  readonly progress: (text: string) => void
-}
-
 /**
  * What the controller does without a host: the verified way from compressed layers to one tree, and facts of images
- * that are in the cache. Each reader in turn, as often as asked for.
+ * that are in the cache. Each reader in turn, as often as asked for, but for no more than a sixth of the time.
  */
-export async function measureReading(field: ReadField): Promise<ReadRow[]> {
-  const layouts = await readLayouts(field)
+export const reading: Part = {
+  name: 'read',
+  knows: (word) => word === 'read',
+  run: async (bench) => {
+    const rows = await measureReading(bench)
+    const report = { conditions: conditions(bench), rows }
+    return { text: formatReading(report), json: report, failures: 0 }
+  },
+}
+
+function conditions({ machine, input }: Bench): string[] {
+  return [
+    `Reading images, on the controller. Medians: ${machine()}.`,
+    input,
+    'MB/s are of unpacked bytes. Registry, disks and layouts are warm in the page cache, our own cache is empty except',
+    "for the resolutions. Our seconds are those inside a provider that runs already, the others' the whole command's;",
+    "memory is the largest process's peak, ours with all of Pulumi's SDK loaded. Processor: of all processes together.",
+  ]
+}
+
+async function measureReading(bench: Bench): Promise<ReadRow[]> {
+  const layouts = await readLayouts(bench)
   const rows: ReadRow[] = []
-  for (let run = 1; run <= field.runs; run += 1) {
-    for (const [title, { megabytes, readers }] of Object.entries(scenariosOf(field, layouts))) {
+  const enough = bench.only.length > 0 ? bench.left() : bench.left() / 6
+  const begun = performance.now()
+  for (let run = 1; run <= bench.runs; run += 1) {
+    if (run > 1 && (((performance.now() - begun) / 1000) * run) / (run - 1) > enough) break
+    for (const [title, { megabytes, readers }] of Object.entries(scenariosOf(bench, layouts))) {
       for (const { name, how, run: act } of readers) {
-        const folder = join(field.folder, 'read')
+        const folder = join(bench.folder, 'read')
         rmSync(folder, { recursive: true, force: true })
         mkdirSync(folder)
         const watch = watchMemory({ matches: (line) => /^(?:gzip|zstd|sha256sum|skopeo) /.test(line), except: [] })
@@ -59,7 +72,7 @@ export async function measureReading(field: ReadField): Promise<ReadRow[]> {
         const whole = (performance.now() - started) / 1000
         const peak = watch.stop()
         const sample = { ...result, seconds: result.seconds ?? whole, memory: result.memory ?? peak }
-        field.progress(`run ${run} of ${field.runs}, ${title}, ${name}: ${sample.seconds.toFixed(2)} s`)
+        bench.progress(`run ${run} of ${bench.runs}, ${title}, ${name}: ${sample.seconds.toFixed(2)} s`)
         const row = rows.find((one) => one.title === title && one.name === name)
         if (row) row.samples.push(sample)
         else rows.push({ title, name, how, megabytes, samples: [sample] })
@@ -72,7 +85,7 @@ export async function measureReading(field: ReadField): Promise<ReadRow[]> {
 type Layouts = Readonly<Record<'gzip' | 'zstd', { readonly path: string; readonly blobs: readonly string[] }>>
 
 /** The distribution as two layouts on disk, one with gzip and one with zstd. Made once, kept outside the checkout. */
-async function readLayouts({ registry, size, folder: home }: ReadField): Promise<Layouts> {
+async function readLayouts({ registry, size, folder: home }: Bench): Promise<Layouts> {
   const from = `docker://${registry}/bench/postgres:1`
   const folder = await cachedFolder(`bench-read-${size}`, readFileSync(import.meta.filename, 'utf8'), async (made) => {
     // skopeo remembers blobs, and would take gzip ones again where zstd is asked for.
@@ -90,7 +103,7 @@ async function readLayouts({ registry, size, folder: home }: ReadField): Promise
   return { gzip: layout('gzip'), zstd: layout('zstd') }
 }
 
-function scenariosOf({ registry, size }: ReadField, { gzip, zstd }: Layouts) {
+function scenariosOf({ registry, size }: Bench, { gzip, zstd }: Layouts) {
   const image = `${registry}/bench/postgres:1`
   const facts = extensionNames.map((name) => `${registry}/bench/${name}:1`)
   const ours = (how: string, ...words: readonly string[]): Reader => ({
@@ -103,16 +116,9 @@ function scenariosOf({ registry, size }: ReadField, { gzip, zstd }: Layouts) {
     how,
     run: async (folder) => {
       const env = { ...process.env, WORK: folder }
-      const said = await command('bash', ['-euo', 'pipefail', '-c', `${script}\ntimes`], { env })
-      // The last line: user and system time of what the shell ran, as 0m5.123s 0m0.456s.
-      const [user = 0, system = 0] = [
-        ...(said
-          .trimEnd()
-          .split('\n')
-          .at(-1)
-          ?.matchAll(/(\d+)m([\d.]+)s/g) ?? []),
-      ].map(([, minutes, seconds]) => Number(minutes) * 60 + Number(seconds))
-      return { processor: user + system }
+      const before = processorOfEnded()
+      await command('bash', ['-euo', 'pipefail', '-c', script], { env })
+      return { processor: processorOfEnded() - before }
     },
   })
   const hash = (tool: string, blobs: readonly string[]) =>
@@ -188,30 +194,27 @@ interface ReadReport {
   readonly rows: readonly ReadRow[]
 }
 
-export function formatReadingJson(report: ReadReport): string {
-  return `${JSON.stringify(report, undefined, 2)}\n`
-}
-
 /** For a person: a block for each scenario. */
-export function formatReading({ conditions, rows }: ReadReport): string {
+function formatReading({ conditions, rows }: ReadReport): string {
   const lines: string[][] = []
   for (const title of new Set(rows.map((row) => row.title))) {
-    lines.push([title, 'seconds', 'MB/s', 'processor', 'memory', 'how'])
+    lines.push([title, 'runs', 'seconds', 'MB/s', 'processor', 'memory', 'how'])
     for (const { name, how, megabytes, samples } of rows.filter((row) => row.title === title)) {
       const seconds = median(samples.map((one) => one.seconds))
       const processor = median(samples.map((one) => one.processor))
       const memory = median(samples.map((one) => one.memory))
       const speed = megabytes === undefined ? '-' : (megabytes / seconds).toFixed(0)
-      const cells = [seconds.toFixed(2), speed, `${processor.toFixed(2)} s`, `${(memory / 1e6).toFixed(0)} MB`, how]
+      const cells = [
+        String(samples.length),
+        seconds.toFixed(2),
+        speed,
+        `${processor.toFixed(2)} s`,
+        `${(memory / 1e6).toFixed(0)} MB`,
+        how,
+      ]
       lines.push([`  ${name}`, ...cells])
     }
     lines.push([])
   }
-  return [...conditions, '', alignTable(lines, { right: [1, 2, 3, 4] }), ''].join('\n')
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
+  return [...conditions, '', alignTable(lines, { right: [1, 2, 3, 4, 5] }), ''].join('\n')
 }

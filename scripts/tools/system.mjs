@@ -11,6 +11,7 @@ const packages = {
   'mkfs.ext4': 'e2fsprogs',
   mksh: 'mksh',
   mmdebstrap: 'mmdebstrap',
+  nix: 'nix-bin',
   openssl: 'openssl',
   readelf: 'binutils',
   rsync: 'rsync',
