@@ -5,6 +5,7 @@ const packages = {
   buildah: 'buildah',
   busybox: 'busybox',
   csh: 'csh',
+  curl: 'curl',
   'docker-registry': 'docker-registry',
   fish: 'fish',
   ip: 'iproute2',
@@ -24,6 +25,7 @@ const packages = {
   'systemd-nspawn': 'systemd-container',
   tcsh: 'tcsh',
   umoci: 'umoci',
+  wget: 'wget',
   zstd: 'zstd',
 }
 

@@ -12,6 +12,7 @@ import type { LoadedMember } from './member.ts'
 import { namesByDigest, objectsOf, takeOwn } from './objects.ts'
 import type { Packing } from './pack.ts'
 import { distributionName, type Member, parseRecord, type Record } from './record.ts'
+import type { Relay } from './relay.ts'
 import { type Bringer, send } from './send.ts'
 
 const attempts = 3
@@ -25,6 +26,8 @@ export interface ConvergeOptions {
   /** How closely the host is looked at; default `quick`. */
   readonly verify?: 'quick' | 'full'
   readonly packing: Packing
+  /** A registry near the host that is to carry the packs. */
+  readonly relay?: Relay | undefined
   readonly signal?: AbortSignal
 }
 
@@ -121,7 +124,7 @@ async function attempt(
         ...members.filter(isNew).map(treeOf),
       ],
     },
-    { packing: options.packing, ...signal },
+    { packing: options.packing, relay: options.relay, ...signal },
   )
 }
 

@@ -3,15 +3,17 @@ import { Readable } from 'node:stream'
 import { compress } from '../archive/compress.ts'
 import { packTar } from '../archive/pack.ts'
 import type { Freed } from '../host/freed.ts'
-import { push, type StoreTarget } from '../host/store.ts'
+import { push, type Remote, type StoreTarget } from '../host/store.ts'
 import { digestOf, hexOf } from '../model/digest.ts'
+import { ProviderError } from '../model/error.ts'
 import type { Tree } from '../model/tree.ts'
 import type { Generation } from './generation.ts'
 import type { LoadedMember } from './member.ts'
 import { bytesOf } from './objects.ts'
 import type { Compression, Objects, Pack, Packing } from './pack.ts'
 import type { Record } from './record.ts'
-import { transferMembers } from './stream.ts'
+import type { Relay } from './relay.ts'
+import { type Transfer, transferMembers } from './stream.ts'
 
 /** A member whose files the host lacks, and which of them it brings. */
 export interface Bringer {
@@ -34,11 +36,14 @@ export interface Shipment {
   readonly manifests: readonly Tree[]
 }
 
-/** Pushes it: first the packs, one a member, then what only this host gets. Returns what the host freed thereby. */
+/**
+ * Pushes it: first the packs, one a member, then what only this host gets. Packs that the relay has, the host fetches
+ * itself; when it cannot, they are pushed. Returns what the host freed thereby.
+ */
 export async function send(
   target: StoreTarget,
   shipment: Shipment,
-  options: { readonly packing: Packing; readonly signal?: AbortSignal },
+  options: { readonly packing: Packing; readonly relay?: Relay | undefined; readonly signal?: AbortSignal },
 ): Promise<Freed | undefined> {
   const { generation, bringers, bad, manifests, compression } = shipment
   const signal = options.signal ? { signal: options.signal } : {}
@@ -52,33 +57,52 @@ export async function send(
         contents: () => member.contents(new Set(objects.keys()), signal),
       }),
     )
-  const rest = packTar(
-    transferMembers({
-      transaction,
-      written: new Set(bringers.flatMap(({ objects }) => [...objects.values()].flatMap((names) => [...names]))),
-      bad,
-      trees: new Map(newTrees.map(({ name, tree }) => [name, tree])),
-      manifests,
-      generation: generationFolder(shipment),
-    }),
-  )
+  const transfer: Transfer = {
+    transaction,
+    written: new Set(bringers.flatMap(({ objects }) => [...objects.values()].flatMap((names) => [...names]))),
+    bad,
+    trees: new Map(newTrees.map(({ name, tree }) => [name, tree])),
+    manifests,
+    generation: generationFolder(shipment),
+  }
+  const rest = () => {
+    const tar = packTar(transferMembers(transfer))
+    return compression === 'zstd' ? compress(tar) : tar
+  }
   const entries = newTrees.reduce((sum, { tree }) => sum + tree.size, 0)
   const bytes = bringers.reduce((sum, { member, objects }) => sum + bytesOf(objects, member.tree), 0)
-  return push(
-    target,
-    {
-      transaction,
-      expected: shipment.expected,
-      next: generation.number,
-      distribution: generation.key,
-      compression,
-      // A tenth for what blocks waste, and a kilobyte for each entry of a folder.
-      kilobytes: Math.ceil((bytes * 1.1) / 1024) + entries,
-      inodes: bringers.reduce((sum, { objects }) => sum + objects.size, 0) + entries,
-      stream: inTurn([...packs.map(({ read }) => read), () => (compression === 'zstd' ? compress(rest) : rest)]),
-    },
-    signal,
-  )
+  const attempt = (remotes: ReadonlyMap<Pack, Remote>) => {
+    const fetched = [...remotes.values()].reduce((sum, { size }) => sum + size, 0)
+    const pushed = packs.filter((pack) => !remotes.has(pack))
+    return push(
+      target,
+      {
+        transaction,
+        expected: shipment.expected,
+        next: generation.number,
+        distribution: generation.key,
+        compression,
+        // A tenth for what blocks waste, and a kilobyte for each entry of a folder.
+        kilobytes: Math.ceil((bytes * 1.1 + fetched) / 1024) + entries,
+        inodes: bringers.reduce((sum, { objects }) => sum + objects.size, 0) + entries,
+        stream: inTurn([...pushed.map(({ read }) => read), rest]),
+        remotes: [...remotes.values()],
+      },
+      signal,
+    )
+  }
+  const remotes = new Map<Pack, Remote>()
+  for (const pack of packs) {
+    const remote = await options.relay?.offer(pack, compression, signal)
+    if (remote) remotes.set(pack, remote)
+  }
+  try {
+    return await attempt(remotes)
+  } catch (error) {
+    if (!(error instanceof ProviderError) || error.code !== 'RELAY_FAILED') throw error
+    options.relay?.log(`${error.message}: what it has is sent over SSH`)
+    return attempt(new Map())
+  }
 }
 
 /** One stream after the other, each opened in its turn. */

@@ -1,9 +1,9 @@
-# push NONCE ROOT INSTANCE TRANSACTION EXPECTED NEXT DISTRIBUTION cat|gzip|zstd KB INODES WAIT HOLDER
+# push NONCE ROOT INSTANCE TRANSACTION EXPECTED NEXT DISTRIBUTION cat|gzip|zstd KB INODES WAIT HOLDER PACKS
 # stdin: tars of staging/next, one after the other: objects/, which other hosts get as well, then trees/, manifests/,
-# generation/, BAD, and COMPLETE last.
+# generation/, BAD, and COMPLETE last. Of objects/, PACKS names what a relay has: see fetch_packs.
 # Everything is written under new names; what is there already is linked to, renamed over or removed, never written.
 begin "$1" "$2" "$3"
-transaction=$4 expected=$5 next=$6 distribution=$7
+transaction=$4 expected=$5 next=$6 distribution=$7 compression=$8 packs=${13}
 make_scratch
 if open_store; then
   check_mount
@@ -25,16 +25,24 @@ if [ "$found" = 0 ]; then check_links; else touch "$home/current/switched"; fi
 # Nobody else can be at work while we hold the lock, so whatever lies in staging was left by a crash.
 sweep_leftovers
 stage=staging/next
-trap 'rm -rf "$scratch" "$stage"' EXIT
+relayed=staging/relayed
+trap 'rm -rf "$scratch" "$stage" "$relayed"' EXIT
 make_room "$9" "${10}"
 # Before tar links to their files, which would look like a change of all of them.
 whole_trees >"$scratch/whole" || scratch_failed
 
-case $8 in
-  zstd) zstd -dcq ;;
-  gzip) gzip -dc ;;
-  *) cat ;;
-esac 2>/dev/null | tar -xf - 2>"$scratch/tar" || {
+[ -z "$packs" ] || fetch_packs "$packs" "$relayed"
+unfold() {
+  case $compression in
+    zstd) zstd -dcq ;;
+    gzip) gzip -dc ;;
+    *) cat ;;
+  esac 2>/dev/null
+}
+{
+  [ -z "$packs" ] || cat "$relayed"/* | unfold
+  unfold
+} | tar -xf - 2>"$scratch/tar" || {
   # The first lines tell; a full disk makes thousands.
   said=$(head -c 400 "$scratch/tar")
   case $said in

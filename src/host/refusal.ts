@@ -86,6 +86,8 @@ export function refused(on: string, code: string, found: readonly string[]): Pro
       )
     case 'DIGEST_MISMATCH':
       return error(code, `Cannot write to ${on}: files arrived damaged (${what}); nothing was changed, run it again`)
+    case 'RELAY_FAILED':
+      return error(code, `${on} could not use the relay (${what})`)
     case 'CUT':
       return error('HOST_UNREACHABLE', `Cannot write to ${on}: ${what}; nothing was changed, run it again`)
     default:

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { type Digest, hexOf } from '../model/digest.ts'
 import { type Freed, parseFreed } from './freed.ts'
 import { runScript } from './script.ts'
 import type { Transport } from './transport.ts'
@@ -26,10 +27,23 @@ export interface Push {
   readonly kilobytes: number
   readonly inodes: number
   readonly stream: Readable
+  /** What the host fetches elsewhere, and unpacks before the stream; compressed in the same way. */
+  readonly remotes: readonly Remote[]
+}
+
+/** Bytes that a host may have from a registry near it. */
+export interface Remote {
+  readonly url: URL
+  readonly digest: Digest
+  readonly size: number
+  /** Of an anonymous login, which anybody gets. */
+  readonly authorization?: string | undefined
 }
 
 /**
  * Resolving means that the generation `next` is current, complete and on the disk; and says what was freed.
+ *
+ * @throws ProviderError RELAY_FAILED when a remote could not be had or is not what it should be, and nothing was changed
  */
 export async function push(
   target: StoreTarget,
@@ -48,11 +62,15 @@ export async function push(
     String(change.inodes),
     String(target.lockWait),
     target.holder,
+    change.remotes.map(lineOf).join('\n'),
   ]
   return parseFreed(
     await runScript(target.transport, 'push', words, { stdin: change.stream, sudo: target.sudo, ...options }),
   )
 }
+
+const lineOf = ({ url, digest, size, authorization = '' }: Remote) =>
+  `${url.href} ${hexOf(digest)} ${size} ${authorization}`
 
 /** Resolving means that the instance is gone, and whatever only it used; and says what was freed. */
 export async function remove(

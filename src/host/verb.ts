@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { shellQuote } from './shell.ts'
 
 const part = (name: string) => readFileSync(new URL(`./${name}.sh`, import.meta.url), 'utf8')
-const common = ['begin', 'transaction', 'drift', 'garbage'].map(part).join('')
+const common = ['begin', 'transaction', 'relay', 'drift', 'garbage'].map(part).join('')
 
 export type Verb = 'probe' | 'push' | 'remove'
 

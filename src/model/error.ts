@@ -23,6 +23,8 @@ export type Code =
   | 'HOST_REFUSED'
   | 'HOST_LACKS_TOOL'
   | 'NO_SPACE'
+  /** By a host, of what it should have fetched itself; SSH is used instead. */
+  | 'RELAY_FAILED'
   | 'LOCKED'
   | 'STORE_CHANGED'
   | 'ABORTED'

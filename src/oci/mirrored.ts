@@ -85,11 +85,15 @@ function optionsOf(reference: RegistryReference, insecure: boolean, environment:
   }
 }
 
-/** A repository to write to: where the user's files say that it is, and no mirror of it. */
-export function repositoryToWrite(reference: RegistryReference, environment: Environment): Repository {
+/** A repository itself, where the user's files say that it is, and no mirror of it: to write to it, or as anybody. */
+export function openDirectly(
+  reference: RegistryReference,
+  environment: Environment,
+  as: 'writer' | 'anybody',
+): Repository {
   const { origin } = placesOf(reference, { tables: readRegistriesConf(environment).tables })
-  return openRepository(origin.reference, {
-    ...optionsOf(origin.reference, origin.insecure, environment),
-    access: 'push',
-  })
+  const options = optionsOf(origin.reference, origin.insecure, environment)
+  if (as === 'writer') return openRepository(origin.reference, { ...options, access: 'push' })
+  const { caFiles } = options.certificates ?? {}
+  return openRepository(origin.reference, { ...options, certificates: { caFiles }, credential: undefined })
 }

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { type Digest, digestOf } from '../model/digest.ts'
 import type { RegistryReference } from '../model/reference.ts'
 import type { Environment } from './environment.ts'
-import { repositoryToWrite } from './mirrored.ts'
+import { openDirectly } from './mirrored.ts'
 import type { Repository } from './repository.ts'
 import { type Upload, uploadBlob } from './upload.ts'
 
@@ -29,7 +29,7 @@ export async function publishArtifact(
   { artifactType, blob }: Artifact,
   { environment, signal }: { readonly environment: Environment; readonly signal?: AbortSignal },
 ): Promise<{ readonly digest: Digest; readonly blob: URL }> {
-  const repository = repositoryToWrite(reference, environment)
+  const repository = openDirectly(reference, environment, 'writer')
   const options = { repository, network: environment.network, signal }
   const config = { mediaType: emptyType, digest: digestOf(empty), size: empty.length }
   await uploadBlob(blob, options)

@@ -43,6 +43,8 @@ export interface Repository {
   expect(path: string | URL, options: Asking & { readonly statuses?: readonly number[] }): Promise<Answer>
   /** The error that an answer is, for whoever did not expect it; `what` was asked for. */
   refuse(what: string, answer: Answer): Promise<ProviderError>
+  /** What the registry was sent last; nothing until it has asked. */
+  authorization(): string | undefined
   /** The whole URL of a path below `/v2/REPOSITORY/`. */
   urlOf(path: string): URL
 }
@@ -97,6 +99,7 @@ export function openRepository(
     origin,
     ask,
     refuse,
+    authorization: login.authorization,
     urlOf,
     expect: async (path, { statuses = [200], ...asking }) => {
       const answer = await ask(path, asking)

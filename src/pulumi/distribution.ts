@@ -18,6 +18,12 @@ export interface DistributionArgs {
   readonly root?: string | undefined
   /** The host's platform, as in `linux/arm64`. Given, a first preview needs no host. @default asked from the host */
   readonly platform?: string | undefined
+  /**
+   * `host[:port]/repository` of a registry near the host, to carry large contents to it in place of this machine: they
+   * are put there once, with the login that this machine has for it, and hosts fetch them with curl or wget, without a
+   * login. The host proves every byte; what a relay cannot bring comes over SSH. See docs/fleet.md. @default none
+   */
+  readonly relay?: string | undefined
   /** Any new value resolves the tag again. */
   readonly repin?: pulumi.Input<string> | undefined
 }

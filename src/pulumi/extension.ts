@@ -50,6 +50,7 @@ export class Extension extends pulumi.CustomResource {
       connection: secretLeaves(distribution.args.connection),
       root: distribution.args.root,
       instance: distribution.args.instance,
+      relay: distribution.args.relay,
       name,
       image,
       repin,

@@ -1,7 +1,17 @@
 import { z } from 'zod'
+import { parseRelay } from '../engine/relay.ts'
 import { connectionSchema } from '../host/connection.ts'
 import { nameSchema, rootSchema } from '../host/place.ts'
+import { messageOf } from '../model/error.ts'
 import { printable } from '../model/quote.ts'
+
+function isRelay(text: string, { addIssue }: z.RefinementCtx): void {
+  try {
+    parseRelay(text)
+  } catch (error) {
+    addIssue({ code: 'custom', message: messageOf(error) })
+  }
+}
 
 const shared = {
   connection: connectionSchema,
@@ -10,6 +20,7 @@ const shared = {
   image: z.string().min(1).max(4096),
   repin: z.string().max(255).optional(),
   platform: z.string().max(64).optional(),
+  relay: z.string().max(255).superRefine(isRelay).optional(),
   /** `project/stack`; set by the constructor. */
   __stack: z.string().max(255).default(''),
 }

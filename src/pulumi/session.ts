@@ -9,7 +9,11 @@ import { packing } from '../engine/pack.ts'
 import { findPending, pendingLine, renewedLines } from '../engine/pending.ts'
 import { connectionPool } from '../engine/pool.ts'
 import { distributionName } from '../engine/record.ts'
+<<<<<<< HEAD
 import type { Probe } from '../host/answer.ts'
+=======
+import { openRelay, parseRelay, type Relay } from '../engine/relay.ts'
+>>>>>>> 6bea080 (relay: large contents go to a registry near the hosts once, and hosts fetch them; what it cannot bring comes over SSH)
 import { describeFreed } from '../host/freed.ts'
 import { probe } from '../host/probe.ts'
 import type { StoreTarget } from '../host/store.ts'
@@ -29,7 +33,7 @@ import { bundle, registries } from './registries.ts'
 import { verify } from './verify.ts'
 
 /** What a resource's inputs say of its host. */
-export type Place = Pick<DistributionInputs, 'connection' | 'root' | 'instance'>
+export type Place = Pick<DistributionInputs, 'connection' | 'root' | 'instance' | 'relay'>
 
 const lockWaitSeconds = 300
 const log = (line: string) => void process.stderr.write(`${line}\n`)
@@ -120,9 +124,19 @@ async function commitTogether(place: Place, changes: readonly Change[]): Promise
     who,
     verify: verify(),
     packing: packs,
+    relay: place.relay === undefined ? undefined : relayAt(place.relay),
     signal,
   })
   if (freed) log(`${target.transport.name}: ${describeFreed(freed)}`)
+}
+
+const relays = new Map<string, Relay>()
+
+/** One for all hosts of a run, which then share what it knows. */
+function relayAt(text: string): Relay {
+  const relay = relays.get(text) ?? openRelay(parseRelay(text), environment())
+  relays.set(text, relay)
+  return relay
 }
 
 /** Where a server finds the shared libraries that its extensions bring. */

@@ -6,9 +6,13 @@ import type { Transport } from '../../src/host/transport.ts'
 import { temporaryFolder } from './folder.ts'
 import { lacks } from './needs.ts'
 
-/** Tools as hosts have them. Debian's busybox lacks comm and flock, which that of Alpine has: they are the real ones. */
+/** Tools as hosts have them. Debian's busybox lacks comm and flock, which that of Alpine has, and none has curl: they are the real ones. */
 const needed =
+<<<<<<< HEAD
   'awk cat chmod comm cp cut date dd df dirname du env find flock grep gzip head id kill ln ls mkdir mktemp mv openssl readlink rm rmdir sed sha256sum sleep sort stat sync tail tar touch tr true uname xargs sh'.split(
+=======
+  'awk cat chmod comm cp curl cut date dd df dirname du env find flock grep gzip head id kill ln ls mkdir mktemp mv readlink rm rmdir sed sha256sum sleep sort stat sync tail tar timeout touch tr true uname wget xargs sh'.split(
+>>>>>>> 6bea080 (relay: large contents go to a registry near the hosts once, and hosts fetch them; what it cannot bring comes over SSH)
     ' ',
   )
 
@@ -20,7 +24,7 @@ function toolFolder(kind: 'gnu' | 'busybox', options: { without?: readonly strin
     const real = ['/usr/bin', '/bin', '/usr/sbin', '/sbin']
       .map((place) => join(place, name))
       .find((path) => existsSync(path))
-    const own = kind === 'busybox' && !['comm', 'flock'].includes(name)
+    const own = kind === 'busybox' && !['comm', 'curl', 'flock'].includes(name)
     if (own || real) symlinkSync(own ? '/usr/bin/busybox' : (real as string), join(folder, name))
   }
   return folder

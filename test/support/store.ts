@@ -7,6 +7,7 @@ import { converge } from '../../src/engine/converge.ts'
 import type { Change } from '../../src/engine/declare.ts'
 import type { LoadedMember } from '../../src/engine/member.ts'
 import { packing } from '../../src/engine/pack.ts'
+import type { Relay } from '../../src/engine/relay.ts'
 import type { Freed } from '../../src/host/freed.ts'
 import { probe } from '../../src/host/probe.ts'
 import type { StoreTarget } from '../../src/host/store.ts'
@@ -91,7 +92,7 @@ const packs = packing(tmpdir())
 export async function install(
   target: StoreTarget,
   images: Readonly<Record<string, LoadedMember>>,
-  options: { signal?: AbortSignal } = {},
+  options: { signal?: AbortSignal; relay?: Relay } = {},
 ): Promise<Freed | undefined> {
   return converge(
     target,
