@@ -9,11 +9,8 @@ import { packing } from '../engine/pack.ts'
 import { findPending, pendingLine, renewedLines } from '../engine/pending.ts'
 import { connectionPool } from '../engine/pool.ts'
 import { distributionName } from '../engine/record.ts'
-<<<<<<< HEAD
-import type { Probe } from '../host/answer.ts'
-=======
 import { openRelay, parseRelay, type Relay } from '../engine/relay.ts'
->>>>>>> 6bea080 (relay: large contents go to a registry near the hosts once, and hosts fetch them; what it cannot bring comes over SSH)
+import type { Probe } from '../host/answer.ts'
 import { describeFreed } from '../host/freed.ts'
 import { probe } from '../host/probe.ts'
 import type { StoreTarget } from '../host/store.ts'

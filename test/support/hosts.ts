@@ -8,11 +8,7 @@ import { lacks } from './needs.ts'
 
 /** Tools as hosts have them. Debian's busybox lacks comm and flock, which that of Alpine has, and none has curl: they are the real ones. */
 const needed =
-<<<<<<< HEAD
-  'awk cat chmod comm cp cut date dd df dirname du env find flock grep gzip head id kill ln ls mkdir mktemp mv openssl readlink rm rmdir sed sha256sum sleep sort stat sync tail tar touch tr true uname xargs sh'.split(
-=======
-  'awk cat chmod comm cp curl cut date dd df dirname du env find flock grep gzip head id kill ln ls mkdir mktemp mv readlink rm rmdir sed sha256sum sleep sort stat sync tail tar timeout touch tr true uname wget xargs sh'.split(
->>>>>>> 6bea080 (relay: large contents go to a registry near the hosts once, and hosts fetch them; what it cannot bring comes over SSH)
+  'awk cat chmod comm cp curl cut date dd df dirname du env find flock grep gzip head id kill ln ls mkdir mktemp mv openssl readlink rm rmdir sed sha256sum sleep sort stat sync tail tar timeout touch tr true uname wget xargs sh'.split(
     ' ',
   )
 
