@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync,
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { pgoci } from './support/cli.ts'
 import { startRegistry } from './support/fault-registry.ts'
 import { blob, blobsOf, descriptor, image, writeLayoutOf } from './support/layout.ts'
 import { distributionFiles, extensionFiles, writeLayout } from './support/postgres-images.ts'
@@ -88,6 +89,12 @@ const cases: [string, () => Promise<string>][] = [
   ['instance of another stack', () => otherStack()],
   ['Postgres removed before its extension', () => removedTooEarly()],
   ['host that is gone at destroy', () => goneAtDestroy()],
+  ['extension with the name that Postgres has', () => checkFailure({ name: 'distribution' }, extension)],
+  ['rollback where nothing was before', () => onInstalled('first', 'rollback', '--yes')],
+  ['rollback to a generation that is not there', () => onInstalled('unknown', 'rollback', '--to', '7', '--yes')],
+  ['import of what another stack declares', () => onInstalled('theirs', 'import', '--stack', 'blog/prod')],
+  ['import of a host without a store', () => command('import', '--stack', 'shop/prod', '--root', join(folder, 'none'))],
+  ['import over files that are there', () => importTwice()],
 ]
 
 test.each(cases)('%s', async (title, run) => {
@@ -195,6 +202,28 @@ async function goneAtDestroy(): Promise<string> {
   const { id, ...postgres } = await install({ connection: connectionTo(server), root: join(folder, 'gone') })
   await server.close()
   return messageOf(distribution.delete?.(String(id), postgres))
+}
+
+/** The last line that a verb says on stderr, when it refuses. */
+async function command(verb: string, ...words: string[]): Promise<string> {
+  const file = join(folder, 'db1.json')
+  writeFileSync(file, JSON.stringify(connection))
+  const { code, stderr } = await pgoci([verb, file, ...words])
+  expect(code, stderr).toBe(1)
+  return stderr.trimEnd().split('\n').at(-1) ?? ''
+}
+
+async function onInstalled(name: string, verb: string, ...words: string[]): Promise<string> {
+  const root = join(folder, name)
+  await install({ root })
+  return command(verb, '--root', root, ...words)
+}
+
+async function importTwice(): Promise<string> {
+  const root = join(folder, 'twice')
+  await install({ root })
+  writeFileSync(join(folder, 'import.json'), '')
+  return command('import', '--root', root, '--stack', 'shop/prod', '-o', folder)
 }
 
 async function damagedBlob(): Promise<string> {

@@ -39,17 +39,36 @@ export function takeHost(command: Command): Command {
 /** Connects, finds the instance, and closes the connection when `use` is done. */
 export async function withStore<T>(
   host: string,
-  { instance, root, sudo }: HostOptions,
+  { instance, ...others }: HostOptions,
   use: (target: StoreTarget) => Promise<T>,
   options: { readonly signal: AbortSignal },
 ): Promise<T> {
-  const connection = await readConnection(host)
+  return withHost(
+    host,
+    others,
+    async (store) => {
+      const { root, transport } = store
+      const chosen = instance ?? onlyOne(await listInstances(store, options), `${root} on ${transport.name}`)
+      return use({ ...store, instance: chosen })
+    },
+    options,
+  )
+}
+
+/** The same for a store with all its instances. */
+export async function withHost<T>(
+  host: string,
+  { root, sudo }: Omit<HostOptions, 'instance'>,
+  use: (store: Omit<StoreTarget, 'instance'>, connection: Connection) => Promise<T>,
+  options: { readonly signal: AbortSignal },
+): Promise<T> {
+  const given = await readConnection(host)
+  const connection = sudo ? { ...given, sudo } : given
   const transport = await connect(connection, options)
   try {
-    const place = { transport, root, sudo: sudo ?? connection.sudo ?? false }
     const holder = `${userInfo().username}@${hostname()}`
-    const chosen = instance ?? onlyOne(await listInstances(place, options), `${root} on ${transport.name}`)
-    return await use({ ...place, instance: chosen, lockWait: lockWaitSeconds, holder })
+    const store = { transport, root, sudo: connection.sudo ?? false, lockWait: lockWaitSeconds, holder }
+    return await use(store, connection)
   } finally {
     await transport.close()
   }

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { createInterface } from 'node:readline/promises'
 import { ProviderError } from '../model/error.ts'
 import { run } from './run.ts'
 
@@ -17,6 +18,13 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(0)
 })
 
-const { env, stdout, stderr } = process
-const code = await run(process.argv.slice(2), { env, stdout, stderr, signal: stopped.signal })
+const { env, stdin, stdout, stderr } = process
+const { signal } = stopped
+const ask = async (question: string) => {
+  const asking = createInterface({ input: stdin, output: stderr })
+  const answer = await asking.question(`${question} [y/N] `, { signal }).finally(() => asking.close())
+  return /^y(?:es)?$/i.test(answer.trim())
+}
+const terminal = { env, stdout, stderr, signal, ...(stdin.isTTY ? { ask } : {}) }
+const code = await run(process.argv.slice(2), terminal)
 process.exitCode ??= code

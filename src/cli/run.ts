@@ -3,11 +3,13 @@ import { Command, CommanderError } from 'commander'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { bundle } from './bundle.ts'
 import { drift } from './drift.ts'
+import { importHost } from './import.ts'
 import { inspect } from './inspect.ts'
+import { rollback } from './rollback.ts'
 import { Exit, type Terminal, type Verb } from './verb.ts'
 
 /** Each is a file of its own. */
-const verbs: readonly Verb[] = [inspect, bundle, drift]
+const verbs: readonly Verb[] = [inspect, bundle, drift, rollback, importHost]
 
 const usageError = 2
 

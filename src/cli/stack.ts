@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { z } from 'zod'
+import { resourceTypes } from '../engine/resource.ts'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
 
@@ -14,7 +15,7 @@ export interface PinnedImage {
 }
 
 const maxState = 512 * 1024 ** 2
-const ours = /^pulumi-nodejs:dynamic\/postgres-oci:(?:Distribution|Extension)$/
+const ours: readonly string[] = Object.values(resourceTypes)
 
 // What else a state holds is not looked at.
 const stateSchema = z.object({
@@ -36,7 +37,7 @@ export function imagesInState(text: string, name: string): PinnedImage[] {
   if (!state.success)
     throw new ProviderError('BAD_INPUT', `Cannot read ${quote(name)}: it is not what pulumi stack export prints`)
   const images = (state.data.deployment.resources ?? [])
-    .filter((resource) => ours.test(resource.type) && !resource.delete)
+    .filter((resource) => ours.includes(resource.type) && !resource.delete)
     .map(({ outputs }) => {
       const parsed = outputsSchema.safeParse(outputs)
       if (parsed.success) return parsed.data

@@ -10,6 +10,8 @@ export interface Terminal {
   readonly stdout: Writable
   readonly stderr: Writable
   readonly signal: AbortSignal
+  /** Asks whoever sits there; missing where nobody does. */
+  readonly ask?: (question: string) => Promise<boolean>
 }
 
 /** Ends a verb with an exit code of its own; `cause` is what stderr says, if anything. */

@@ -1,9 +1,9 @@
 import { type Code, ProviderError } from '../model/error.ts'
 import type { Change } from './declare.ts'
 
-interface Waiting {
+interface Waiting<R> {
   readonly change: Change
-  resolve(): void
+  resolve(result: R): void
   reject(error: unknown): void
 }
 
@@ -22,12 +22,13 @@ const ofTheHost: readonly Code[] = [
  * the next. A batch that fails is tried change by change, so that one bad change fails alone.
  *
  * @param options.ready resolves when no more changes are about to come
+ * @returns what `commit` answers to the batch that a change was in
  */
-export function groupCommit(
-  commit: (changes: readonly Change[]) => Promise<void>,
+export function groupCommit<R>(
+  commit: (changes: readonly Change[]) => Promise<R>,
   options: { readonly ready: () => Promise<void> },
-): (change: Change) => Promise<void> {
-  const waiting: Waiting[] = []
+): (change: Change) => Promise<R> {
+  const waiting: Waiting<R>[] = []
   let running = false
   const run = async () => {
     running = true
@@ -35,8 +36,8 @@ export function groupCommit(
       await options.ready()
       const batch = waiting.splice(0)
       try {
-        await commit(batch.map(({ change }) => change))
-        for (const one of batch) one.resolve()
+        const result = await commit(batch.map(({ change }) => change))
+        for (const one of batch) one.resolve(result)
       } catch (error) {
         const isCommon = error instanceof ProviderError && ofTheHost.includes(error.code)
         if (isCommon || batch.length === 1) for (const one of batch) one.reject(error)
@@ -47,7 +48,7 @@ export function groupCommit(
   }
   return (change) =>
     new Promise((resolve, reject) => {
-      waiting.push({ change, resolve: () => resolve(), reject })
+      waiting.push({ change, resolve, reject })
       if (!running) void run()
     })
 }

@@ -25,10 +25,17 @@ export interface ConvergeOptions {
   readonly who: string
   /** How closely the host is looked at; default `quick`. */
   readonly verify?: 'quick' | 'full'
+  /** Of the whole `up`, which may be several commits. */
+  readonly run?: string
   readonly packing: Packing
   /** A registry near the host that is to carry the packs. */
   readonly relay?: Relay | undefined
   readonly signal?: AbortSignal
+}
+
+export interface Converged {
+  readonly members: readonly Member[]
+  readonly freed: Freed | undefined
 }
 
 /**
@@ -36,14 +43,14 @@ export interface ConvergeOptions {
  * out to be another than the probe saw, because someone else changed it or objects are gone that its trees still hold,
  * is looked at again, and more closely.
  *
- * @returns what the host freed thereby
+ * @returns what is declared there now, and what the host freed thereby
  * @throws ProviderError STORE_CHANGED when others were faster three times
  */
 export async function converge(
   target: StoreTarget,
   changes: readonly Change[],
   options: ConvergeOptions,
-): Promise<Freed | undefined> {
+): Promise<Converged> {
   for (let count = 1; ; count += 1) {
     try {
       return await attempt(target, changes, { ...options, isSuspect: count > 1 })
@@ -58,37 +65,50 @@ async function attempt(
   target: StoreTarget,
   changes: readonly Change[],
   options: ConvergeOptions & { readonly isSuspect: boolean },
-): Promise<Freed | undefined> {
+): Promise<Converged> {
   const signal = options.signal ? { signal: options.signal } : {}
   const place = `${target.root}/instances/${target.instance} on ${target.transport.name}`
   const loaded = new Map<string, LoadedMember>()
   for (const change of changes) if (change.do === 'put') loaded.set(change.member.name, change.loaded)
   const changed = objectsOf([...loaded.values()].map(({ tree }) => tree))
+  const reused = changes.filter((change) => change.do === 'reuse')
   const seen = await probe(target, {
     verify: options.verify ?? 'quick',
     purpose: options.isSuspect ? 'recheck' : 'change',
+    give: reused.map(({ member }) => member.treeDigest),
     objects: changed.keys(),
     ...signal,
   })
   const before = seen.record === undefined ? undefined : parseRecord(seen.record, target.transport.name)
-  const members = declare(before?.members ?? [], changes, place)
-  if (members.length === 0) return remove(target, seen.generation, signal)
+  const declared = declare(before, changes, place)
+  if (declared.members.length === 0) return { members: [], freed: await remove(target, seen.generation, signal) }
 
   const load = async (member: Member) => {
-    const known = loaded.get(member.name) ?? (await options.load(member))
+    const known = loaded.get(member.name) ?? (await loadAgain(member, { ...options, place }))
     loaded.set(member.name, known)
     return known
   }
+  const lost = reused.filter(({ member }) => !seen.manifests.has(member.treeDigest))
+  for (const { member } of lost) await load(member)
+  // An image has the last word on its tree: hosts may lie, and later versions of this package place files elsewhere.
+  const members = declared.members.map((member) => ({
+    ...member,
+    treeDigest: loaded.get(member.name)?.treeDigest ?? member.treeDigest,
+  }))
   const trees = await treesOf(members, { seen, loaded, load })
   const treeOf = (member: Member) => trees.get(member.treeDigest) as Tree
-  const layout = loaded.get(distributionName)?.layout ?? before?.layout
+  const layout =
+    loaded.get(distributionName)?.layout ??
+    reused.find(({ member }) => member.name === distributionName)?.layout ??
+    before?.layout
   const home = `${target.root}/instances/${target.instance}`
   const generation = planGeneration(seen, { before, members, layout, treeOf }, { home, place })
-  if (generation.isCurrent) return undefined
+  if (generation.isCurrent) return { members, freed: undefined }
 
   // Objects that nobody damaged and that only unchanged members bring are on the host; else all are asked for.
   const all = objectsOf([generation.root.tree, generation.live.tree])
-  const isSuspect = options.isSuspect || seen.deviations.size > 0 || seen.bad.size > 0 || seen.store.length > 0
+  const isDamaged = seen.deviations.size > 0 || seen.bad.size > 0 || seen.store.length > 0
+  const isSuspect = options.isSuspect || isDamaged || lost.length > 0
   const asked = isSuspect ? await probe(target, { verify: 'none', objects: all.keys(), ...signal }) : seen
   const objects = namesByDigest([...all.values()].filter(({ name }) => asked.missing.has(name) || seen.bad.has(name)))
   const bringers: Bringer[] = []
@@ -102,14 +122,16 @@ async function attempt(
 
   const record: Record = {
     version: 1,
-    members: [...members],
+    members,
+    ...(declared.rolledBack ? { rolledBack: declared.rolledBack } : {}),
     layout: generation.layout,
     when: new Date().toISOString(),
     who: options.who,
+    ...(options.run === undefined ? {} : { run: options.run }),
   }
   // The probe has proven the others to be there, and their hashes make megabytes that do not compress.
   const isNew = ({ treeDigest }: Member) => isSuspect || !seen.manifests.has(treeDigest)
-  return send(
+  const freed = await send(
     target,
     {
       generation,
@@ -126,6 +148,21 @@ async function attempt(
     },
     { packing: options.packing, relay: options.relay, ...signal },
   )
+  return { members, freed }
+}
+
+/** Says why an image is read that a host should have whole, when it cannot be read. */
+async function loadAgain(member: Member, options: ConvergeOptions & { readonly place: string }): Promise<LoadedMember> {
+  try {
+    return await options.load(member)
+  } catch (error) {
+    if (!(error instanceof ProviderError) || error.code === 'ABORTED') throw error
+    throw new ProviderError(
+      error.code,
+      `Cannot bring back what is missing or damaged in ${options.place}: that needs ${member.image}. ${error.message}`,
+      { cause: error },
+    )
+  }
 }
 
 async function treesOf(

@@ -5,6 +5,7 @@ import { noDistribution, sameMembers } from './declare.ts'
 import { merge } from './merge.ts'
 import { objectsOf } from './objects.ts'
 import { distributionName, type Member, type Record } from './record.ts'
+import { liveKey } from './resource.ts'
 
 interface ChosenTree {
   /** Folder below `trees/`. */
@@ -61,11 +62,6 @@ export function planGeneration(
     root.name === current.get('root')?.name &&
     live.name === current.get('live')?.name
   return { number: seen.last + 1, key, layout, root, live, isCurrent }
-}
-
-/** Live links are one a distribution, so that a server of the former one keeps its own extensions until it restarts. */
-export function liveKey(distribution: Pick<Member, 'digest'>): string {
-  return hexOf(distribution.digest).slice(0, 16)
 }
 
 /** A tree that is whole is used again; a damaged one is never written to, but gets a new one beside it. */

@@ -1,10 +1,40 @@
 import { z } from 'zod'
+import { nameSchema } from '../host/place.ts'
 import { ProviderError } from '../model/error.ts'
+import { printable } from '../model/quote.ts'
 import { digestSchema } from '../oci/schema.ts'
+
+// It becomes part of a systemd unit and of a shell script, and of a path in each of them.
+const folderSchema = z
+  .string()
+  .max(4096)
+  .regex(/^(?!.*(?:^|\/)\.\.(?:\/|$))[A-Za-z0-9_.+/-]+$/)
+const modeSchema = z.enum(['relocatable', 'rootfs'])
+const shortText = z.string().max(255)
+// Of images, by way of a host: neither may draw on the terminal of who reads a preview.
+const shownText = shortText.refine((text) => printable(text, 255) === text)
+
+/** What an image says of itself, as previews show it. */
+const factsSchema = z.union([
+  z.object({
+    postgresVersion: shownText,
+    postgresMajor: z.int().min(9).max(99),
+    mode: modeSchema,
+    layout: shownText,
+    serverDirectory: folderSchema,
+  }),
+  z.object({
+    provides: z
+      .record(shownText, z.object({ version: shownText, requires: z.array(shownText).max(1000) }))
+      .refine((provides) => Object.keys(provides).length <= 2000),
+  }),
+])
+
+export type Facts = z.infer<typeof factsSchema>
 
 const memberSchema = z.object({
   /** `distribution`, or the name of the extension's resource. */
-  name: z.string().min(1).max(255),
+  name: nameSchema,
   /** Random, given at creation: delete removes only what carries its own token. */
   token: z.string().min(1).max(64),
   /** `project/stack` that declared it. */
@@ -16,24 +46,42 @@ const memberSchema = z.object({
   platform: z.string().max(64),
   /** Digest of its own placed tree, whose manifest the host keeps. */
   treeDigest: digestSchema,
+  /** The Postgres that it is, or that its modules are built for. */
   major: z.int().min(9).max(99).optional(),
+  /** Absent in records of versions before 0.2. */
+  facts: factsSchema.optional(),
 })
 
 /** One declared part of an instance: its distribution or one extension. */
 export type Member = z.infer<typeof memberSchema>
 
+const membersSchema = z.array(memberSchema).max(2000)
+
 const recordSchema = z.object({
   version: z.literal(1),
-  members: z.array(memberSchema).max(2000),
+  members: membersSchema,
   /** Where things lie in the distribution's tree. */
   layout: z.object({
-    mode: z.enum(['relocatable', 'rootfs']),
+    mode: modeSchema,
     binDirectory: z.string().max(4096),
     libraryDirectory: z.string().max(4096),
     shareDirectory: z.string().max(4096),
   }),
   when: z.string().max(64),
-  who: z.string().max(255),
+  who: shortText,
+  /** Of the `up` that made it: its other commits are no former states of their own. */
+  run: z.string().max(64).optional(),
+  /** Set by `pgoci rollback`, until all is again as the stacks declare it. */
+  rolledBack: z
+    .object({
+      /** The generation whose members these are. */
+      to: z.int().min(1),
+      when: z.string().max(64),
+      who: shortText,
+      /** What the stacks declare. */
+      declared: membersSchema,
+    })
+    .optional(),
 })
 
 /** What a generation declares: enough to build its trees again, and to adopt it when a state is lost. */
@@ -42,7 +90,11 @@ export type Record = z.infer<typeof recordSchema>
 export const distributionName = 'distribution'
 
 /** @throws ProviderError HOST_REFUSED when the host's record is not one of ours. */
-export function parseRecord(text: string, host: string): Record {
+export function parseRecord(
+  text: string,
+  host: string,
+  generation: number | 'the current generation' = 'the current generation',
+): Record {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -51,8 +103,6 @@ export function parseRecord(text: string, host: string): Record {
   }
   const parsed = recordSchema.safeParse(value)
   if (parsed.success) return parsed.data
-  throw new ProviderError(
-    'HOST_REFUSED',
-    `Cannot read the record of the current generation on ${host}: it was changed by hand`,
-  )
+  const which = typeof generation === 'number' ? `generation ${generation}` : generation
+  throw new ProviderError('HOST_REFUSED', `Cannot read the record of ${which} on ${host}: it was changed by hand`)
 }

@@ -23,7 +23,9 @@ export function reportDrift(
 ): string[] {
   const record = seen.record === undefined ? undefined : parseRecord(seen.record, own.host)
   const member = record?.members.find(({ name }) => name === own.name)
+  const back = record && describeRollback(record)
   if (record === undefined || member === undefined) {
+    if (back !== undefined) return [`${back}: nothing of this resource is on the host; up installs it again`]
     const who = record === undefined ? '' : ` since generation ${seen.shown}${byWhom(record)}`
     return [`missing: nothing of this resource is on the host${who}; up installs it again`]
   }
@@ -31,12 +33,13 @@ export function reportDrift(
     if (member.stack === own.stack) return ['taken over: another resource of this stack declares it; up takes it back']
     return [`taken over: the stack ${quote(member.stack)} declares it now; remove it from one of the two stacks`]
   }
-  const lines =
-    member.treeDigest === own.treeDigest
-      ? []
-      : [
-          `other content: the host is at ${printable(member.image)}, generation ${seen.shown}${byWhom(record)}; up goes back to the declared image`,
-        ]
+  const lines = own.name === distributionName ? unwanted(record) : []
+  if (member.treeDigest !== own.treeDigest)
+    lines.unshift(
+      back === undefined
+        ? `other content: the host is at ${printable(member.image)}, generation ${seen.shown}${byWhom(record)}; up goes back to the declared image`
+        : `${back}: up installs the declared image again; the host has ${printable(member.image)}`,
+    )
   const drift = findDrift(seen)
   // A manifest can have many thousand lines, and every resource of the host asks.
   if (drift.length === 0) return lines
@@ -48,6 +51,24 @@ export function reportDrift(
     own.name === distributionName ? driftOf(drift, tree, others) : drift.filter((one) => tree.has(memberPath(one)))
   // Which generation it is concerns those whose content differs.
   return [...lines, ...describeDrift(mine.filter(({ kind }) => kind !== 'generation'))]
+}
+
+/** Who rolled an instance back, when and to what: its record says so until all is as declared again. */
+function describeRollback({ rolledBack }: Record): string | undefined {
+  if (rolledBack === undefined) return undefined
+  const { who, when, to } = rolledBack
+  // Pulumi shows the first 150 characters of a line.
+  const minute = printable(when).replace(/^(\S{10})T(\S{5}).*Z$/, '$1 $2 UTC')
+  return `rolled back to generation ${to} by ${printable(who)} on ${minute}`
+}
+
+/** What only the generation has that was gone back to. */
+function unwanted(record: Record): string[] {
+  const declared = new Set(record.rolledBack?.declared.map(({ name }) => name))
+  const back = describeRollback(record)
+  return record.members
+    .filter(({ name }) => back !== undefined && !declared.has(name))
+    .map(({ name }) => `${back}: ${quote(name)} is there again, which nobody declares; up removes it`)
 }
 
 function byWhom({ who, when }: Record): string {

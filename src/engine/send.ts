@@ -127,6 +127,7 @@ function generationFolder({ generation, record, files }: Shipment) {
     ['record.copy', text],
     ['members', record.members.map((member) => `${hexOf(member.treeDigest)}\n`).join('')],
     ['links', links.map((words) => `${words.join(' ')}\n`).join('')],
+    ...(record.run === undefined ? [] : [['up', `${record.run}\n`] as [string, string]]),
     ...files,
   ]
   const sums = texts.map(([name, content]) => `${hexOf(digestOf(content))}  ${name}\n`).join('')

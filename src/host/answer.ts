@@ -30,7 +30,9 @@ export interface Probe {
   /** The highest number ever given, so that a new one is new even after going back. */
   readonly last: number
   readonly record: string | undefined
-  /** Manifests of the shown generation's members that the caller did not know; for a report, only if there is drift. */
+  /** Records of the generations that were current before and are still there, by their numbers. */
+  readonly kept: ReadonlyMap<number, string>
+  /** Manifests of the shown generation's members that the caller did not know; for a report, only if there is drift. And those asked for. */
   readonly manifests: ReadonlyMap<Digest, string>
   readonly trees: readonly { readonly generation: number; readonly role: string; readonly name: string }[]
   /** By tree. */
@@ -89,6 +91,7 @@ export function parseProbe(lines: readonly (readonly string[])[]): Probe {
     shown: number(one.get('shown')),
     last: Math.max(generation, number(one.get('last'))),
     record: one.get('record'),
+    kept: new Map(each('kept').map(([of, ...record]) => [number(of), record.join('\t')])),
     manifests,
     trees: each('tree').map(([of, role = '', name = '']) => ({ generation: number(of), role, name })),
     deviations: deviationsByTree(each('check')),

@@ -64,18 +64,25 @@ kept_generations() { # kept_generations USED FORMER: how many before the current
   for each in instances/*/; do
     now=$(readlink "${each}current" 2>/dev/null) || continue
     now=${now##*/}
-    kept=0 roots='' distributions=''
+    # An `up` is several commits, and the state that it goes back to may be the oldest.
+    former=$2
+    [ "$former" = 0 ] || [ ! -f "${each}current/up" ] || former=$((former + 1))
+    kept=0 roots='' distributions='' later=
     # shellcheck disable=SC2012
     for number in $(ls "${each}generations" | sort -rn); do
       tree=$(trees_of_links "${each}generations/$number/root") || return
+      run=$(cat "${each}generations/$number/up" 2>/dev/null)
       if [ "$number" = "$now" ]; then
         :
-      elif [ "$kept" -lt "$2" ]; then
+      elif [ -n "$run" ] && [ "$run" = "$later" ]; then
+        # A step of the same `up`, which nobody means by going back.
+        if ! among "$tree" "$1" || among "$tree" "$roots"; then continue; fi
+      elif [ "$kept" -lt "$former" ]; then
         kept=$((kept + 1))
       elif ! among "$tree" "$1" || among "$tree" "$roots"; then
         continue
       fi
-      roots=$roots$newline$tree
+      later=$run roots=$roots$newline$tree
       echo "${each}generations/$number"
       distributions=$distributions$newline$(readlink "${each}generations/$number/distribution")
     done

@@ -1,5 +1,6 @@
 # probe NONCE ROOT INSTANCE none|quick|full change|recheck|report
-# stdin: lines "known <manifest hex>" (do not send it) and "want <object>" (say if it is missing).
+# stdin: lines "known <manifest hex>" (do not send it), "give <manifest hex>" (send it, and say what its tree misses)
+# and "want <object>" (say if it is missing); "deep <generation>" has every file of its trees hashed.
 # Takes no lock, so it reads one generation by its number: three are kept, whatever happens meanwhile.
 begin "$1" "$2" "$3"
 check_tools
@@ -46,6 +47,8 @@ here=$home/generations/$shown
 born=
 for each in "$home"/generations/*; do
   [ -f "$each/switched" ] || [ "${each##*/}" = "$generation" ] || continue
+  [ ! -f "$each/record.json" ] || [ "${each##*/}" = "$shown" ] ||
+    say kept "${each##*/}$tab$(tr -d '\n' <"$each/record.json")"
   for role in root live; do
     name=$(trees_of_links "$each/$role")
     [ -n "$name" ] || continue
@@ -83,12 +86,15 @@ true >"$scratch/drifted" || scratch_failed
 if [ "$4" != none ] && [ "$shown" != 0 ]; then
   # Former trees matter to those who go back to them; their own push proves them again.
   if [ "$5" = recheck ]; then checked=$born; else checked=$root_tree$newline$live_tree; fi
+  deep=$home/generations/$(sed -n 's/^deep \([0-9]*\)$/\1/p' "$scratch/asked" | head -n 1)
+  deep=$(trees_of_links "$deep/root" "$deep/live")
   true >"$scratch/bad" || scratch_failed
   printf '%s\n' "$checked" | sort -u | sed '/^$/d' >"$scratch/each" || scratch_failed
   while IFS= read -r name; do
-    check_tree "$name" "$4" || scratch_failed
+    if among "$name" "$deep"; then depth=full; else depth=$4; fi
+    check_tree "$name" "$depth" || scratch_failed
     # A tree that a push has collected while we looked is no drift.
-    [ -d "trees/$name" ] || [ "$name" = "$root_tree" ] || [ "$name" = "$live_tree" ] || continue
+    [ -d "trees/$name" ] || among "$name" "$root_tree$newline$live_tree$newline$deep" || continue
     sed "s/^/check$tab$name$tab/" "$scratch/deviations"
     [ ! -s "$scratch/deviations" ] || is_drifted=yes
     sed -n "s/^have$tab\([^$tab]*\).*/$name$tab\1/p" "$scratch/deviations" >>"$scratch/drifted"
@@ -108,13 +114,25 @@ if [ "$4" != none ] && [ "$shown" != 0 ]; then
   fi
 fi
 # Megabytes, which nobody reads in a report of a host where all is well.
+sent=/dev/null
 if [ "$5" != report ] || [ $is_drifted = yes ]; then
+  sent=$here/members
   while IFS= read -r manifest; do
     grep -q -x -F "known $manifest" "$scratch/asked" && continue
     say manifest "$manifest"
     sed 's/^/m	/' "manifests/$manifest"
   done 2>/dev/null <"$here/members"
 fi
+sed -n 's/^give \([0-9a-f]*\)$/\1/p' "$scratch/asked" >"$scratch/given" || scratch_failed
+while IFS= read -r manifest; do
+  [ -f "manifests/$manifest" ] || continue
+  if ! grep -q -x "$manifest" "$sent" 2>/dev/null; then
+    say manifest "$manifest"
+    sed 's/^/m	/' "manifests/$manifest"
+  fi
+  awk -F '\t' '$2 == "f" { print "want " substr($4, 1, 2) "/" $4 ($3 == "555" ? ".x" : "") }' \
+    "manifests/$manifest" >>"$scratch/asked" || scratch_failed
+done <"$scratch/given"
 sed -n 's/^want //p' "$scratch/asked" | while IFS= read -r object; do
   [ -e "objects/$object" ] || say missing "$object"
 done

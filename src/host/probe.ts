@@ -13,7 +13,11 @@ export interface ProbeOptions {
    */
   readonly purpose?: 'change' | 'recheck' | 'report'
   readonly known?: Iterable<Digest>
+  /** Manifests to send that no member of the current generation has; objects that their trees lack are missing. */
+  readonly give?: Iterable<Digest>
   readonly objects?: Iterable<string>
+  /** A generation whose every file is hashed, where `verify` looks at it at all. */
+  readonly deep?: number
   readonly signal?: AbortSignal
 }
 
@@ -21,6 +25,8 @@ export interface ProbeOptions {
 export async function probe(target: StoreTarget, options: ProbeOptions): Promise<Probe> {
   const asked = [
     ...[...(options.known ?? [])].map((digest) => `known ${hexOf(digest)}\n`),
+    ...[...(options.give ?? [])].map((digest) => `give ${hexOf(digest)}\n`),
+    ...(options.deep === undefined ? [] : [`deep ${options.deep}\n`]),
     ...[...(options.objects ?? [])].map((object) => `want ${object}\n`),
   ].join('')
   const words = [target.root, target.instance, options.verify, options.purpose ?? 'change']

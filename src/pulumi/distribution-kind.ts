@@ -1,40 +1,26 @@
 import { loadDistribution } from '../engine/distribution.ts'
-import { liveKey } from '../engine/generation.ts'
 import { distributionName } from '../engine/record.ts'
+import { distributionOutputs } from '../engine/resource.ts'
 import { parseDigest } from '../model/digest.ts'
 import { type DistributionInputs, distributionInputs } from './inputs.ts'
-import type { Inputs, Kind, Pinned } from './kind.ts'
-import { imageRequest, libraryPath } from './session.ts'
-
-const read = (inputs: Inputs & Pinned) => loadDistribution(imageRequest(inputs.image, inputs.platform), inputs.root)
+import type { Kind } from './kind.ts'
 
 export const distributionKind: Kind = {
   schema: distributionInputs,
   facts: ['postgresVersion', 'postgresMajor', 'mode', 'layout', 'serverDirectory'],
   basis: ['platform', 'root'],
   nameOf: () => distributionName,
-  prove: async (inputs) => {
-    const { facts } = await read(inputs)
-    return {
-      postgresVersion: facts.version,
-      postgresMajor: facts.major,
-      mode: facts.mode,
-      layout: facts.layout,
-      serverDirectory: facts.binDirectory,
-    }
+  read: async (request, { root }) => {
+    const { member, facts } = await loadDistribution(request, root)
+    const { version, major, mode, layout, binDirectory } = facts
+    const told = { postgresVersion: version, postgresMajor: major, mode, layout, serverDirectory: binDirectory }
+    return { member, facts: told }
   },
-  load: async (inputs) => (await read(inputs)).member,
-  outputs: (inputs) => {
-    const place = inputs as unknown as DistributionInputs
-    const home = `${place.root}/instances/${place.instance}`
-    const path = libraryPath(place, liveKey({ digest: parseDigest(inputs.digest) }))
-    const bin = String(inputs['serverDirectory'])
-    return {
-      binDirectory: `${home}/root/${bin}`,
-      libraryPath: path,
-      ...(inputs['mode'] === 'rootfs'
-        ? { systemdUnit: `${home}/current/pgoci-${place.instance}.service`, runScript: `${home}/current/run` }
-        : {}),
-    }
-  },
+  marry: () => {},
+  outputs: (inputs) =>
+    distributionOutputs(inputs as unknown as DistributionInputs, {
+      digest: parseDigest(inputs.digest),
+      serverDirectory: String(inputs['serverDirectory']),
+      mode: String(inputs['mode']),
+    }),
 }

@@ -1,6 +1,7 @@
 import * as pulumi from '@pulumi/pulumi'
+import { handlerOf, resourceTypes } from '../engine/resource.ts'
 import { type ConnectionArgs, secretLeaves } from './connection.ts'
-import { handlerOf, stackName } from './resource.ts'
+import { stackName } from './resource.ts'
 
 export interface DistributionArgs {
   /** How to reach the host. A change of it alone touches nothing there; another host replaces the resource. */
@@ -86,7 +87,7 @@ export class Distribution extends pulumi.CustomResource {
       __stack: stackName(),
       __provider: handlerOf('distribution'),
     }
-    super('pulumi-nodejs:dynamic/postgres-oci:Distribution', name, props, options)
+    super(resourceTypes.distribution, name, props, options)
     this.args = { ...args, instance }
   }
 }

@@ -1,7 +1,8 @@
 import * as pulumi from '@pulumi/pulumi'
+import { handlerOf, resourceTypes } from '../engine/resource.ts'
 import { secretLeaves } from './connection.ts'
 import type { Distribution } from './distribution.ts'
-import { handlerOf, stackName } from './resource.ts'
+import { stackName } from './resource.ts'
 
 export interface ExtensionArgs {
   /** The distribution to add it to, on the same host. */
@@ -61,6 +62,6 @@ export class Extension extends pulumi.CustomResource {
       __provider: handlerOf('extension'),
     }
     const depends = pulumi.mergeOptions({ dependsOn: [distribution] }, options ?? {})
-    super('pulumi-nodejs:dynamic/postgres-oci:Extension', name, props, depends)
+    super(resourceTypes.extension, name, props, depends)
   }
 }

@@ -1,11 +1,14 @@
 import './heap.ts'
 import { randomUUID } from 'node:crypto'
 import type * as pulumi from '@pulumi/pulumi'
+import type { Change } from '../engine/declare.ts'
 import { reportDrift } from '../engine/report.ts'
+import { type Place, resourceId } from '../engine/resource.ts'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { counted } from './checks.ts'
 import { distributionKind } from './distribution-kind.ts'
 import { extensionKind } from './extension-kind.ts'
+import { findImage } from './find.ts'
 import { failuresOf } from './inputs.ts'
 import { operation } from './interrupt.ts'
 import type { Inputs, Kind, Pinned, Values } from './kind.ts'
@@ -49,14 +52,15 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
     },
 
     create: operation(async (inputs: Values) => {
-      const outs = await put(kind, inputs, randomUUID())
-      return { id: `${hostOf(outs)}${String(outs['root'])}/${String(outs['instance'])}/${nameOf(outs)}`, outs }
+      const outs = await put(kind, inputs, { token: randomUUID() })
+      return { id: resourceId(outs as unknown as Place, nameOf(outs)), outs }
     }),
 
     update: operation(async (_id: string, olds: Values, news: Values) => {
       const { treeDigest, __token } = olds
       if (!concernsHost(olds, news)) return { outs: outputsOf(kind, news, { treeDigest, __token }) }
-      return { outs: await put(kind, news, String(__token)) }
+      const isSame = ['digest', 'platform'].every((key) => olds[key] === news[key])
+      return { outs: await put(kind, news, { token: String(__token), ...(isSame ? { treeDigest } : {}) }) }
     }),
 
     read: operation(async (id: string, props: Values) => {
@@ -93,25 +97,34 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
 }
 
 /** Puts the declared image on the host, and says what is there now. */
-async function put(kind: Kind, inputs: Values, token: string): Promise<Values> {
+async function put(
+  kind: Kind,
+  inputs: Values,
+  own: { readonly token: string; readonly treeDigest?: unknown },
+): Promise<Values> {
   const parsed = kind.schema.parse(inputs) as Inputs
   const { reference, digest, platform } = inputs as Values & Pinned
-  const loaded = await kind.load({ ...parsed, reference, digest, platform })
-  await commit(parsed, {
-    do: 'put',
-    loaded,
-    member: {
-      name: kind.nameOf(inputs),
-      token,
-      stack: parsed.__stack,
-      reference,
-      image: loaded.image,
-      digest: loaded.digest,
-      platform: loaded.platform,
-      ...(loaded.major === undefined ? {} : { major: loaded.major }),
-    },
-  })
-  return outputsOf(kind, inputs, { treeDigest: loaded.treeDigest, __token: token })
+  const { member, facts, layout, loaded } = await findImage(
+    kind,
+    { ...parsed, reference, digest, platform },
+    own.treeDigest,
+  )
+  const declared = {
+    name: kind.nameOf(inputs),
+    token: own.token,
+    stack: parsed.__stack,
+    reference,
+    image: member.image,
+    digest: member.digest,
+    platform,
+    ...(member.major === undefined ? {} : { major: member.major }),
+    facts,
+  }
+  const change: Change = loaded
+    ? { do: 'put', loaded, member: declared }
+    : { do: 'reuse', layout, member: { ...declared, treeDigest: member.treeDigest } }
+  const there = (await commit(parsed, change)).find(({ name }) => name === declared.name)
+  return outputsOf(kind, inputs, { treeDigest: there?.treeDigest ?? member.treeDigest, __token: own.token })
 }
 
 /** Outputs repeat all inputs, because diff gets outputs. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { distributionName } from '../engine/record.ts'
 import { parseRelay } from '../engine/relay.ts'
 import { connectionSchema } from '../host/connection.ts'
 import { nameSchema, rootSchema } from '../host/place.ts'
@@ -30,7 +31,10 @@ export const distributionInputs = z.object(shared)
 export const extensionInputs = z.object({
   ...shared,
   /** The resource's name: the key of its entry on the host. */
-  name: nameSchema,
+  name: nameSchema.refine(
+    (name) => name !== distributionName,
+    'must not be "distribution", which is Postgres on the host',
+  ),
   /** What its distribution is, as that one's check found it. */
   distributionDigest: z.string().optional(),
   postgresMajor: z.number().optional(),

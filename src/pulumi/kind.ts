@@ -1,4 +1,6 @@
+import type { ImageRequest } from '../engine/image.ts'
 import type { LoadedMember } from '../engine/member.ts'
+import type { Facts, Member } from '../engine/record.ts'
 import type { DistributionInputs, distributionInputs, ExtensionInputs, extensionInputs } from './inputs.ts'
 
 export type Inputs = DistributionInputs | ExtensionInputs
@@ -23,9 +25,10 @@ export interface Kind {
   readonly basis: readonly string[]
   /** Name of its entry in the host's record. */
   nameOf(inputs: Values): string
-  /** Reads the image, proves that it belongs here, and returns the values of `facts`. */
-  prove(inputs: Inputs & Pinned): Promise<Values>
-  load(inputs: Inputs & Pinned): Promise<LoadedMember>
+  /** Reads the image: its files, and what it says of itself. */
+  read(request: ImageRequest, inputs: Inputs): Promise<{ readonly member: LoadedMember; readonly facts: Facts }>
+  /** @throws ProviderError NOT_MARRIED for an image that does not belong here */
+  marry(inputs: Inputs & Pinned, image: Pick<Member, 'major'>): void
   /** Outputs that only this kind has. */
   outputs(inputs: Values & Pinned): Values
 }

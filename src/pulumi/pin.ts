@@ -1,5 +1,7 @@
+import { hostAndPort, type Place } from '../engine/resource.ts'
 import { parseDigest } from '../model/digest.ts'
 import { formatPinned, parseReference } from '../model/reference.ts'
+import { findImage } from './find.ts'
 import type { Inputs, Kind, Pinned, Values } from './kind.ts'
 import { platformOfHost, resolve } from './session.ts'
 
@@ -17,8 +19,10 @@ export async function pin(kind: Kind, olds: Values, inputs: Inputs): Promise<Val
   const pinned: Inputs & Pinned & Values = { ...inputs, reference: inputs.image, image, digest, platform }
   const isProven =
     isPinned && kind.basis.every((key) => olds[key] === pinned[key]) && kind.facts.every((fact) => fact in olds)
-  const facts = isProven ? Object.fromEntries(kind.facts.map((fact) => [fact, olds[fact]])) : await kind.prove(pinned)
-  return { ...pinned, ...facts }
+  if (isProven) return { ...pinned, ...Object.fromEntries(kind.facts.map((fact) => [fact, olds[fact]])) }
+  const found = await findImage(kind, pinned)
+  kind.marry(pinned, found.member)
+  return { ...pinned, ...found.facts }
 }
 
 function knownPlatform(olds: Values, inputs: Inputs): string | undefined {
@@ -26,8 +30,7 @@ function knownPlatform(olds: Values, inputs: Inputs): string | undefined {
   return isSameHost && typeof olds['platform'] === 'string' ? olds['platform'] : undefined
 }
 
-/** `host:port`: what makes a connection lead to another host. */
+/** `host:port` of the connection in a resource's properties. */
 export function hostOf(values: Values): string {
-  const { host, port } = (values['connection'] ?? {}) as { host?: string; port?: number }
-  return `${host}:${port ?? 22}`
+  return hostAndPort((values['connection'] ?? {}) as Place['connection'])
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { hostname, userInfo } from 'node:os'
 import { groupCommit } from '../engine/commit.ts'
 import { converge } from '../engine/converge.ts'
@@ -8,9 +9,11 @@ import type { ImageRequest } from '../engine/image.ts'
 import { packing } from '../engine/pack.ts'
 import { findPending, pendingLine, renewedLines } from '../engine/pending.ts'
 import { connectionPool } from '../engine/pool.ts'
-import { distributionName } from '../engine/record.ts'
+import { distributionName, type Member } from '../engine/record.ts'
 import { openRelay, parseRelay, type Relay } from '../engine/relay.ts'
+import { runFiles } from '../engine/resource.ts'
 import type { Probe } from '../host/answer.ts'
+import { endpointName } from '../host/connection.ts'
 import { describeFreed } from '../host/freed.ts'
 import { probe } from '../host/probe.ts'
 import type { StoreTarget } from '../host/store.ts'
@@ -22,7 +25,6 @@ import { parseReference, type Reference } from '../model/reference.ts'
 import { defaultCacheFolder, openCache } from '../oci/cache.ts'
 import type { Environment } from '../oci/environment.ts'
 import { openSource } from '../oci/open.ts'
-import { runScript, systemdUnit } from '../postgres/unit.ts'
 import { checksEnded } from './checks.ts'
 import type { DistributionInputs } from './inputs.ts'
 import { signal } from './interrupt.ts'
@@ -37,6 +39,7 @@ const log = (line: string) => void process.stderr.write(`${line}\n`)
 const cache = openCache(undefined, { log })
 const pool = connectionPool()
 const packs = packing(defaultCacheFolder())
+const run = randomUUID()
 const who = `${userInfo().username}@${hostname()}`
 
 const environment = (): Environment => ({ settings: registries(), bundle: bundle(), log })
@@ -60,31 +63,35 @@ export async function resolve(reference: Reference): Promise<Digest> {
   return (await openSource(reference, environment()).resolve(reference.tag, { signal })).digest
 }
 
-async function targetOf(place: Place): Promise<StoreTarget> {
+export async function targetOf(place: Place): Promise<StoreTarget> {
   const transport = await pool(place.connection, { signal })
   const { root, instance } = place
   return { transport, sudo: place.connection.sudo ?? false, root, instance, lockWait: lockWaitSeconds, holder: who }
 }
 
 export async function platformOfHost(place: Place): Promise<string> {
-  const target = await targetOf(place)
-  const { machine } = await probe(target, { verify: 'none', signal })
+  const { machine } = await probe(await targetOf(place), { verify: 'none', signal })
   const platform = platformOfMachine(machine)
   if (platform) return formatPlatform(platform)
   throw new ProviderError(
     'WRONG_PLATFORM',
-    `Cannot use ${target.transport.name}: its machine type is ${quote(machine)}; set platform, as in "linux/amd64"`,
+    `Cannot use ${hostName(place)}: its machine type is ${quote(machine)}; set platform, as in "linux/amd64"`,
   )
 }
 
-const committers = new Map<string, (change: Change) => Promise<void>>()
+const committers = new Map<string, (change: Change) => Promise<readonly Member[]>>()
 const observations = new Map<string, Promise<Probe>>()
 
-const keyOf = ({ connection, root, instance }: Place) =>
+/** An instance on its host. */
+export const keyOf = ({ connection, root, instance }: Place) =>
   JSON.stringify([connection.host, connection.port ?? 22, root, instance])
 
-/** Brings one change to the host, together with whatever else this run wants there. */
-export function commit(place: Place, change: Change): Promise<void> {
+/**
+ * Brings one change to the host, together with whatever else this run wants there.
+ *
+ * @returns what is declared there then
+ */
+export function commit(place: Place, change: Change): Promise<readonly Member[]> {
   const key = keyOf(place)
   const committer =
     committers.get(key) ?? groupCommit((changes) => commitTogether(place, changes), { ready: checksEnded })
@@ -92,10 +99,10 @@ export function commit(place: Place, change: Change): Promise<void> {
   return committer(change)
 }
 
-async function commitTogether(place: Place, changes: readonly Change[]): Promise<void> {
+async function commitTogether(place: Place, changes: readonly Change[]): Promise<readonly Member[]> {
   observations.delete(keyOf(place))
   const target = await targetOf(place)
-  const freed = await converge(target, changes, {
+  const { members, freed } = await converge(target, changes, {
     load: async (member) => {
       const request = imageRequest(member.image, member.platform)
       const isDistribution = member.name === distributionName
@@ -103,28 +110,16 @@ async function commitTogether(place: Place, changes: readonly Change[]): Promise
         ? (await loadDistribution(request, place.root)).member
         : (await loadExtension(request)).member
     },
-    files: ({ layout, members }, { key, root }) => {
-      if (layout.mode !== 'rootfs') return new Map()
-      const unit = {
-        instance: place.instance,
-        store: place.root,
-        treeDirectory: `${place.root}/trees/${root.name}`,
-        libraryPath: libraryPath(place, key),
-        binDirectory: layout.binDirectory,
-        major: members.find(({ name }) => name === distributionName)?.major ?? 0,
-      }
-      return new Map([
-        [`pgoci-${place.instance}.service`, systemdUnit(unit)],
-        ['run', runScript(unit)],
-      ])
-    },
+    files: (record, generation) => runFiles(place, record, generation),
     who,
+    run,
     verify: verify(),
     packing: packs,
     relay: place.relay === undefined ? undefined : relayAt(place.relay),
     signal,
   })
   if (freed) log(`${target.transport.name}: ${describeFreed(freed)}`)
+  return members
 }
 
 const relays = new Map<string, Relay>()
@@ -136,9 +131,9 @@ function relayAt(text: string): Relay {
   return relay
 }
 
-/** Where a server finds the shared libraries that its extensions bring. */
-export function libraryPath(place: Place, key: string): string {
-  return `${place.root}/instances/${place.instance}/live/${key}/system`
+/** For messages. */
+export function hostName({ connection }: Place): string {
+  return endpointName(connection)
 }
 
 async function look(place: Place): Promise<Probe> {

@@ -19,8 +19,11 @@ export class TestStack {
    * @param settings.main the program's file, which says how Node runs it
    * @param settings.typescript Pulumi's own way to run TypeScript (ts-node); otherwise Node does it
    */
-  constructor(program: string, settings: { env?: NodeJS.ProcessEnv; main?: string; typescript?: boolean } = {}) {
-    const { main = 'index.ts', typescript = false } = settings
+  constructor(
+    program: string,
+    settings: { env?: NodeJS.ProcessEnv; main?: string; typescript?: boolean; project?: string } = {},
+  ) {
+    const { main = 'index.ts', typescript = false, project = 'story' } = settings
     mkdirSync(join(this.folder, 'node_modules'))
     mkdirSync(join(this.folder, 'backend'))
     symlinkSync(repository, join(this.folder, 'node_modules', 'pulumi-postgres-oci'))
@@ -29,7 +32,7 @@ export class TestStack {
     writeFileSync(join(this.folder, 'package.json'), JSON.stringify({ type }))
     writeFileSync(
       join(this.folder, 'Pulumi.yaml'),
-      `name: story\nmain: ${main}\nruntime: { name: nodejs, options: { typescript: ${typescript} } }\n`,
+      `name: ${project}\nmain: ${main}\nruntime: { name: nodejs, options: { typescript: ${typescript} } }\n`,
     )
     writeFileSync(join(this.folder, main), program)
     this.env = {

@@ -94,7 +94,7 @@ export async function install(
   images: Readonly<Record<string, LoadedMember>>,
   options: { signal?: AbortSignal; relay?: Relay } = {},
 ): Promise<Freed | undefined> {
-  return converge(
+  const { freed } = await converge(
     target,
     Object.entries(images).map(([name, loaded]) => put(name, loaded)),
     {
@@ -105,6 +105,7 @@ export async function install(
       ...options,
     },
   )
+  return freed
 }
 
 export async function generationOf(target: StoreTarget): Promise<number> {

@@ -1,0 +1,84 @@
+import { damageOf, findMember, recordsOf } from '../engine/kept.ts'
+import type { LoadedMember } from '../engine/member.ts'
+import { distributionName, type Facts, type Member, type Record } from '../engine/record.ts'
+import type { Probe } from '../host/answer.ts'
+import { probe } from '../host/probe.ts'
+import { parseDigest } from '../model/digest.ts'
+import { ProviderError } from '../model/error.ts'
+import { absentSource } from '../oci/absent.ts'
+import { signal } from './interrupt.ts'
+import type { Inputs, Kind, Pinned, Values } from './kind.ts'
+import { hostName, imageRequest, keyOf, targetOf } from './session.ts'
+import { verify } from './verify.ts'
+
+/** An image, whoever told: read by us, or installed before and kept by the host. */
+export interface Found {
+  readonly member: Pick<Member, 'digest' | 'image' | 'platform' | 'major' | 'treeDigest'>
+  readonly facts: Facts
+  /** Of a distribution. */
+  readonly layout: Record['layout'] | undefined
+  /** Absent when the host told: then the image is only read if the host turns out to lack some of it. */
+  readonly loaded?: LoadedMember
+}
+
+/**
+ * Finds a pinned image where it costs least: in this machine's cache, on the host that has had it before, at its
+ * registry. What a host says is used for this host only (docs/decisions.md), and for nothing that the state knows better.
+ *
+ * @param proven the digest of its tree, where an earlier run has proven it
+ */
+export async function findImage(kind: Kind, inputs: Inputs & Pinned, proven?: unknown): Promise<Found> {
+  const request = imageRequest(inputs.image, inputs.platform)
+  const read = async (): Promise<Found> => {
+    const { member, facts } = await kind.read(request, inputs)
+    return { member, facts, layout: member.layout, loaded: member }
+  }
+  const isCached = await kind.read({ ...request, source: absentSource(request.source) }, inputs).then(
+    () => true,
+    () => false,
+  )
+  signal.throwIfAborted()
+  if (isCached) return read()
+  const kept = await findKept(kind, inputs)
+  const isTrue = kept !== undefined && (typeof proven !== 'string' || proven === kept.found.member.treeDigest)
+  if (isTrue && kept.damage === 0) return kept.found
+  try {
+    return await read()
+  } catch (error) {
+    if (!isTrue || !(error instanceof ProviderError)) throw error
+    const why = `${hostName(inputs)} has had it, but ${kept.damage} of its files are missing or damaged there, so the image is needed again`
+    throw new ProviderError(error.code, `${error.message}; ${why}`, { cause: error })
+  }
+}
+
+/** One look for all resources of a run; a host that does not answer is not waited for again. */
+const looks = new Map<string, Promise<Probe | undefined>>()
+
+function look(place: Inputs): Promise<Probe | undefined> {
+  const key = keyOf(place)
+  const looking =
+    looks.get(key) ??
+    targetOf(place)
+      .then((target) => probe(target, { verify: verify(), purpose: 'recheck', signal }))
+      .catch(() => undefined)
+  looks.set(key, looking)
+  return looking
+}
+
+async function findKept(kind: Kind, inputs: Inputs & Pinned): Promise<{ found: Found; damage: number } | undefined> {
+  const isDistribution = kind.nameOf(inputs as unknown as Values) === distributionName
+  const seen = await look(inputs)
+  signal.throwIfAborted()
+  if (seen === undefined) return undefined
+  const wanted = { digest: parseDigest(inputs.digest), platform: inputs.platform, isDistribution }
+  const found = findMember(recordsOf(seen, hostName(inputs)), wanted)
+  const facts = found?.member.facts
+  if (found === undefined || facts === undefined) return undefined
+  const { treeDigest } = found.member
+  const asking = probe(await targetOf(inputs), { verify: 'none', purpose: 'report', give: [treeDigest], signal })
+  const given = await asking.catch(() => undefined)
+  signal.throwIfAborted()
+  const damage = given && damageOf(treeDigest, given, seen)
+  if (damage === undefined) return undefined
+  return { damage, found: { member: found.member, facts, layout: isDistribution ? found.layout : undefined } }
+}
