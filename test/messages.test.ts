@@ -89,6 +89,7 @@ const cases: [string, () => Promise<string>][] = [
   ['instance of another stack', () => otherStack()],
   ['Postgres removed before its extension', () => removedTooEarly()],
   ['host that is gone at destroy', () => goneAtDestroy()],
+  ['record that was changed by hand, with its copy', () => editedRecord()],
   ['extension with the name that Postgres has', () => checkFailure({ name: 'distribution' }, extension)],
   ['rollback where nothing was before', () => onInstalled('first', 'rollback', '--yes')],
   ['rollback to a generation that is not there', () => onInstalled('unknown', 'rollback', '--to', '7', '--yes')],
@@ -121,6 +122,16 @@ async function checkFailure(changes: Values, resource = distribution): Promise<s
   const { failures = [] } = await checked(inputs(changes), resource)
   expect(failures).toHaveLength(1)
   return `${failures[0]?.property}: ${failures[0]?.reason}`
+}
+
+async function editedRecord(): Promise<string> {
+  const { id, ...outs } = await install({ instance: 'edited' })
+  const current = join(folder, 'store/instances/edited/current')
+  for (const name of ['record.json', 'record.copy']) {
+    chmodSync(join(current, name), 0o644)
+    writeFileSync(join(current, name), '{}')
+  }
+  return messageOf(distribution.read?.(String(id), outs))
 }
 
 async function checked(values: Values, resource = distribution) {

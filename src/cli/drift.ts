@@ -49,7 +49,7 @@ export const drift: Verb = (program, terminal) => {
               verified,
             })
           },
-          { signal },
+          terminal,
         )
       const report = await look().catch((error: unknown) => {
         throw new Exit(2, { cause: error })

@@ -9,8 +9,10 @@ import { type Connection, connectionSchema } from '../host/connection.ts'
 import { nameSchema, rootSchema } from '../host/place.ts'
 import { listInstances } from '../host/probe.ts'
 import type { StoreTarget } from '../host/store.ts'
+import { parseLockWait } from '../host/waiting.ts'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
+import type { Terminal } from './verb.ts'
 
 /** How a verb's options name a store's instance. */
 export interface HostOptions {
@@ -19,7 +21,6 @@ export interface HostOptions {
   readonly sudo?: true
 }
 
-const lockWaitSeconds = 300
 const maxFile = 1024 ** 2
 
 /** For `--help` of every verb that takes a HOST. */
@@ -41,7 +42,7 @@ export async function withStore<T>(
   host: string,
   { instance, ...others }: HostOptions,
   use: (target: StoreTarget) => Promise<T>,
-  options: { readonly signal: AbortSignal },
+  options: Pick<Terminal, 'signal' | 'env' | 'stderr'>,
 ): Promise<T> {
   return withHost(
     host,
@@ -60,15 +61,17 @@ export async function withHost<T>(
   host: string,
   { root, sudo }: Omit<HostOptions, 'instance'>,
   use: (store: Omit<StoreTarget, 'instance'>, connection: Connection) => Promise<T>,
-  options: { readonly signal: AbortSignal },
+  options: Pick<Terminal, 'signal' | 'env' | 'stderr'>,
 ): Promise<T> {
+  const { signal, env, stderr } = options
   const given = await readConnection(host)
   const connection = sudo ? { ...given, sudo } : given
-  const transport = await connect(connection, options)
+  const transport = await connect(connection, { signal })
   try {
     const holder = `${userInfo().username}@${hostname()}`
-    const store = { transport, root, sudo: connection.sudo ?? false, lockWait: lockWaitSeconds, holder }
-    return await use(store, connection)
+    const tell = (line: string) => void stderr.write(`${line}\n`)
+    const lockWait = parseLockWait(env['PGOCI_LOCK_WAIT'])
+    return await use({ transport, root, sudo: connection.sudo ?? false, lockWait, holder, tell }, connection)
   } finally {
     await transport.close()
   }

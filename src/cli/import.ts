@@ -61,15 +61,13 @@ export const importHost: Verb = (program, terminal) => {
     .option('--json', 'print JSON (docs/schemas/import.json)')
     .addHelpText('after', examples)
     .action(async (host: string, options: Options) => {
-      const { signal, stdout } = terminal
+      const { stdout } = terminal
       const { output, stack, root, json } = options
       const { specs, instances, connection } = await withHost(
         host,
         options,
         (store, login) => read(store, login, options),
-        {
-          signal,
-        },
+        terminal,
       )
       const [file, text] = [join(output, 'import.json'), join(output, 'import.ts')]
       // The state's file has the secrets in clear until it is imported.

@@ -74,8 +74,8 @@ export const rollback: Verb = (program, terminal) => {
     .option('--json', 'print JSON (docs/schemas/rollback.json)')
     .addHelpText('after', examples)
     .action(async (host: string, options: Options) => {
-      const { signal, stdout } = terminal
-      const lines = await withStore(host, options, (target) => act(target, options), { signal })
+      const { stdout } = terminal
+      const lines = await withStore(host, options, (target) => act(target, options), terminal)
       await writeLines(stdout, lines)
     })
 

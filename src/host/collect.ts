@@ -31,6 +31,7 @@ export async function collect(running: Running, options: ExecOptions): Promise<E
   running.stdout.on('data', (chunk: Buffer) => {
     silence.refresh()
     size += chunk.length
+    options.onOutput?.(chunk)
     if (size <= maxOutput) output.push(chunk)
     else
       ending.abort(

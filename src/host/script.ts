@@ -3,11 +3,14 @@ import { Readable } from 'node:stream'
 import { notStarted, refused, stoppedShort } from './refusal.ts'
 import type { Transport } from './transport.ts'
 import { commandLine, scriptLine, type Verb, verbText } from './verb.ts'
+import { hearWaiting } from './waiting.ts'
 
 export interface ScriptOptions {
   readonly stdin?: Readable | string
   readonly sudo?: boolean
   readonly signal?: AbortSignal
+  /** Is told for whom the host's lock waits, in lines for people. */
+  readonly waiting?: { readonly limit: number; readonly tell: (line: string) => void } | undefined
 }
 
 /**
@@ -23,9 +26,10 @@ export async function runScript(
   options: ScriptOptions = {},
 ): Promise<string[][]> {
   const nonce = randomUUID()
-  const { stdin = '', sudo = false, ...others } = options
+  const { stdin = '', sudo = false, waiting, ...others } = options
   const result = await transport.exec(commandLine(verb, { sudo }), {
     ...others,
+    ...(waiting ? { onOutput: hearWaiting(nonce, { name: transport.name, ...waiting }) } : {}),
     stdin: joined(scriptLine(verbText(verb), [nonce, ...words]), stdin),
   })
   const begin = `BEGIN ${nonce}\n`

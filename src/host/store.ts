@@ -14,6 +14,8 @@ export interface StoreTarget {
   /** How many seconds to wait for the lock, and the name to hold it under. */
   readonly lockWait: number
   readonly holder: string
+  /** Takes a line for people, at once and every minute, while another holds the lock. */
+  readonly tell?: ((line: string) => void) | undefined
 }
 
 export interface Push {
@@ -65,7 +67,11 @@ export async function push(
     change.remotes.map(lineOf).join('\n'),
   ]
   return parseFreed(
-    await runScript(target.transport, 'push', words, { stdin: change.stream, sudo: target.sudo, ...options }),
+    await runScript(target.transport, 'push', words, {
+      stdin: change.stream,
+      ...common(target),
+      ...options,
+    }),
   )
 }
 
@@ -79,5 +85,9 @@ export async function remove(
   options: { signal?: AbortSignal } = {},
 ): Promise<Freed | undefined> {
   const words = [target.root, target.instance, String(expected), String(target.lockWait), target.holder]
-  return parseFreed(await runScript(target.transport, 'remove', words, { sudo: target.sudo, ...options }))
+  return parseFreed(await runScript(target.transport, 'remove', words, { ...common(target), ...options }))
+}
+
+function common({ sudo, lockWait, tell }: StoreTarget) {
+  return { sudo, waiting: tell && { limit: lockWait, tell } }
 }

@@ -11,6 +11,8 @@ take_lock() { # take_lock SECONDS HOLDER
     [ ! -s "$scratch/flock" ] ||
       fail HOST_REFUSED "the file system of $root takes no locks ($(head -n 1 "$scratch/flock")); set root to a local disk"
     [ "$waited" -lt "$1" ] || fail LOCKED "$(cat lock.holder 2>/dev/null)"
+    [ $((waited % 60)) != 0 ] ||
+      printf 'WAIT\t%s\t%s\n' "$waited" "$(head -c 400 lock.holder 2>/dev/null | tr '\n\t' '  ')"
     waited=$((waited + 1))
     sleep 1
   done

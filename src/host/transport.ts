@@ -18,6 +18,8 @@ export interface ExecOptions {
   /** How many milliseconds may pass without a byte in either direction, default 15 minutes. */
   readonly silence?: number
   readonly signal?: AbortSignal
+  /** Hears stdout while it comes; the result has it all the same. */
+  readonly onOutput?: (chunk: Buffer) => void
 }
 
 /** A way to run a command line on a host: everything we do there is "run this, feed it bytes, read its answer". */

@@ -12,6 +12,7 @@ import { findImage } from './find.ts'
 import { failuresOf } from './inputs.ts'
 import { operation } from './interrupt.ts'
 import type { Inputs, Kind, Pinned, Values } from './kind.ts'
+import { configureLockWait } from './lock-wait.ts'
 import { hostOf, pin } from './pin.ts'
 import { configureRegistries } from './registries.ts'
 import { commit, observe } from './session.ts'
@@ -23,6 +24,7 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
   const { schema, nameOf } = kind
   return {
     configure: async ({ config }) => {
+      configureLockWait(config.get('postgres-oci:lockWait'))
       configureVerify(config.get('postgres-oci:verify'))
       configureRegistries({
         registries: config.get('postgres-oci:registries'),

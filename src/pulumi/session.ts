@@ -28,13 +28,14 @@ import { openSource } from '../oci/open.ts'
 import { checksEnded } from './checks.ts'
 import type { DistributionInputs } from './inputs.ts'
 import { signal } from './interrupt.ts'
+import { lockWait } from './lock-wait.ts'
 import { bundle, registries } from './registries.ts'
 import { verify } from './verify.ts'
 
 /** What a resource's inputs say of its host. */
-export type Place = Pick<DistributionInputs, 'connection' | 'root' | 'instance' | 'relay'>
+export type Place = Pick<DistributionInputs, 'connection' | 'root' | 'instance' | 'relay'> &
+  Partial<Pick<DistributionInputs, '__stack'>>
 
-const lockWaitSeconds = 300
 const log = (line: string) => void process.stderr.write(`${line}\n`)
 const cache = openCache(undefined, { log })
 const pool = connectionPool()
@@ -65,8 +66,10 @@ export async function resolve(reference: Reference): Promise<Digest> {
 
 export async function targetOf(place: Place): Promise<StoreTarget> {
   const transport = await pool(place.connection, { signal })
-  const { root, instance } = place
-  return { transport, sudo: place.connection.sudo ?? false, root, instance, lockWait: lockWaitSeconds, holder: who }
+  const { root, instance, __stack: stack } = place
+  const holder = stack ? `${who} (${stack})` : who
+  const sudo = place.connection.sudo ?? false
+  return { transport, sudo, root, instance, lockWait: lockWait(), holder, tell: log }
 }
 
 export async function platformOfHost(place: Place): Promise<string> {

@@ -29,10 +29,17 @@ describe.each(hosts)('on a host with $name', (host) => {
     )
     const slowEnd = expect(slow).rejects.toThrow('stopped by the user')
     await begun.promise
-    await expect(install({ ...target, lockWait: 1 }, { distribution, vector: extension('2') })).rejects.toMatchObject({
+    const told: string[] = []
+    const tell = (line: string) => void told.push(line)
+    await expect(
+      install({ ...target, lockWait: 1, tell }, { distribution, vector: extension('2') }),
+    ).rejects.toMatchObject({
       code: 'LOCKED',
       message: expect.stringMatching(/"slow@there since \d{4}-.* UTC" is at work there/),
     })
+    expect(told).toEqual([
+      expect.stringMatching(/^Waiting for localhost: slow@there since \d{4}-.* UTC is at work there; waits up to 1 s$/),
+    ])
     // A client that goes away frees the lock, and the one that waits goes on.
     const waiting = install(target, { distribution, vector: extension('2') })
     abort.abort(new Error('stopped by the user'))

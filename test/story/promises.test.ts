@@ -1,6 +1,7 @@
 import {
   chmodSync,
   closeSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -12,6 +13,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   watch,
   writeFileSync,
 } from 'node:fs'
@@ -253,6 +255,33 @@ test('Seen: a changed byte, a missing and an added file are in the report, and u
   await up('--refresh')
   await stack.expect(0, 'preview', '--refresh', '--expect-no-changes')
   expect(existsSync(live('lib/backdoor.so'))).toBe(false)
+})
+
+test('Seen: links of the store, its records, a generation that was taken back, and a restored backup', async () => {
+  const home = store('instances/pg18')
+  chmodSync(`${home}/current/record.json`, 0o644)
+  writeFileSync(`${home}/current/record.json`, '{}')
+  rmSync(`${home}/root`)
+  symlinkSync('/etc', `${home}/root`)
+  const edited = await stack.run('preview', '--refresh', '--expect-no-changes', '--diff')
+  expect(edited.code).not.toBe(0)
+  expect(edited.output).toContain('retargeted instances/pg18/root (now leads to /etc)')
+  expect(edited.output).toMatch(/modified instances\/pg18\/generations\/\d+\/record.json/)
+  await up('--refresh')
+  const last = generation()
+  const elsewhere = readdirSync(`${home}/generations`).filter((name) => Number(name) < last)[0]
+  rmSync(`${home}/current`)
+  symlinkSync(`generations/${elsewhere}`, `${home}/current`)
+  rmSync(store('instances/pg18/current/live/lib/hstore.so'))
+  await up('--refresh')
+  await stack.expect(0, 'preview', '--refresh', '--expect-no-changes')
+  // As cp does that knows no hardlinks.
+  cpSync(store(), `${host}/backup`, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true })
+  renameSync(store(), `${host}/lost`)
+  renameSync(`${host}/backup`, store())
+  const restored = await stack.expect(0, 'preview', '--refresh', '--expect-no-changes')
+  expect(restored).toMatch(/pg18: metadata re-baselined: \d+ entries of the tree "live"/)
+  expect(await stack.expect(0, 'preview', '--refresh', '--expect-no-changes')).not.toContain('re-baselined')
 })
 
 test('an extension added by a second up is created in a session that was open before', async () => {

@@ -92,7 +92,13 @@ describe.skipIf(why !== undefined)(`a real Debian host${why ? ` (skipped: ${why}
     // Declared no more, and still there for the server that has it.
     expect(await session.query('SELECT #hll_empty()')).toBe('0')
     session.close()
+    // For people: a job that looks for drift does not fail.
+    const pending = await db.stack.expect(0, 'preview', '--refresh', '--expect-no-changes')
+    expect(pending).toMatch(
+      /orders: restart pending: postmaster \d+, since .* UTC: it runs what generation \d+ installed/,
+    )
     await db.host.run('systemctl restart pgoci-orders')
+    expect(await db.stack.expect(0, 'preview', '--refresh', '--expect-no-changes')).not.toContain('restart pending')
     expect(await db.query(build)).toBe('next\n')
     expect(await db.query('SELECT #hll_empty()')).toContain('could not access file')
     expect(await db.query("SELECT 'a=>1'::hstore -> 'a', semver '1.2.3'")).toBe('1|1.2.3')
