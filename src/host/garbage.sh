@@ -96,8 +96,12 @@ kept_generations() { # kept_generations USED FORMER: how many before the current
   done
 }
 
+# A folder that we may not enter looks empty, and what its links need would look like what nobody needs. Asked after
+# each reading of links, because somebody may close a folder at any time.
+saw_all_links() { find instances >/dev/null 2>&1; }
+
 drop_generations() { # drop_generations USED FORMER
-  keep=$(kept_generations "$1" "$2") || return
+  keep=$(kept_generations "$1" "$2") && saw_all_links || return
   for generation in instances/*/generations/*; do
     among "$generation" "$keep" && continue
     # An instance without a current generation is being made or removed.
@@ -115,7 +119,7 @@ drop_generations() { # drop_generations USED FORMER
 }
 
 drop_trees() { # drop_trees USED
-  wanted=$(trees_of_links instances/*/generations/*/root instances/*/generations/*/live) || return
+  wanted=$(trees_of_links instances/*/generations/*/root instances/*/generations/*/live) && saw_all_links || return
   for tree in trees/*; do
     name=${tree#trees/}
     if [ ! -d "$tree" ] || among "$name" "$wanted" || among "$name" "$1"; then continue; fi
@@ -131,6 +135,7 @@ drop_manifests() {
     name=${tree#trees/}
     wanted=$wanted$newline${name%%-*}
   done
+  saw_all_links || return
   for manifest in manifests/*; do
     among "${manifest#manifests/}" "$wanted" && continue
     count_freed "$manifest"

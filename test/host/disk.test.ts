@@ -138,6 +138,25 @@ describe.each(hosts)('on a host with $name', (host) => {
     })
   })
 
+  test('Bug: a push that may not read the instances took all trees for garbage, the current ones too', async () => {
+    const folder = temporaryFolder()
+    if (process.getuid?.() === 0) chownSync(folder, 65534, 65534)
+    const target = { ...freshTarget(folder), transport: asNobody(transport) }
+    await install(target, { distribution, vector: extension('1') })
+    const before = completeState(target.root)
+    // Ends behind it, because the next attempt would bring what is missing.
+    const closed = ['', 'chmod 0 instances', 'sweep_leftovers', 'chmod 755 instances', 'kill -9 $$', ''].join('\n')
+    const closing = damaging(target.transport, 'push', (sent) => {
+      sent.script = sent.script.replace('\nsweep_leftovers\n', () => closed)
+    })
+    await expect(
+      install({ ...target, transport: closing }, { distribution, vector: extension('2') }),
+    ).rejects.toMatchObject({ code: 'HOST_UNREACHABLE' })
+    expect(completeState(target.root)).toEqual(before)
+    await install(target, { distribution, vector: extension('2') })
+    expect(completeState(target.root)?.generation).toBe(2)
+  })
+
   test('a tool that a host lacks is named, with the package to install', async () => {
     const without = hostTransport(host, { without: ['flock', 'tar'] })
     await expect(install({ ...freshTarget(), transport: without }, { distribution })).rejects.toMatchObject({
