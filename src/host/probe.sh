@@ -42,6 +42,7 @@ if [ "$shown" = 0 ]; then
 fi
 say shown "$shown"
 here=$home/generations/$shown
+if [ -d "$here" ]; then was_there=yes; else was_there=no; fi
 # A tree of role `other` belongs to another instance, to a process that still runs, or to a push that was killed:
 # its name is taken, and nobody may count on it.
 born=
@@ -137,4 +138,6 @@ sed -n 's/^want //p' "$scratch/asked" | while IFS= read -r object; do
   [ -e "objects/$object" ] || say missing "$object"
 done
 check_scratch
+# Pushes that overtook us may have collected what we read from, and then all of it came out short.
+[ $was_there = no ] || [ -d "$here" ] || fail STORE_CHANGED "generation $shown was current, and is gone"
 echo OK

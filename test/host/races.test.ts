@@ -49,6 +49,18 @@ describe.each(hosts)('on a host with $name', (host) => {
     expect(stagingOf(target.root)).toEqual([])
   })
 
+  test('Bug: a look that pushes overtake until its generation is collected is no record that was changed by hand', async () => {
+    const target = freshTarget()
+    await install(target, { distribution, vector: extension('1') })
+    const overtaken = damaging(transport, 'probe', (sent) => {
+      sent.script = sent.script.replace('\ndamaged=\n', '\nmv "$here" "$here.collected"\ndamaged=\n')
+    })
+    await expect(probe({ ...target, transport: overtaken }, { verify: 'quick' })).rejects.toMatchObject({
+      code: 'STORE_CHANGED',
+      message: expect.stringContaining('generation 1 was current, and is gone'),
+    })
+  })
+
   test('changes of one instance that began alike are all made, one upon the other', async () => {
     const target = freshTarget()
     await install(target, { distribution, vector: extension('1') })
