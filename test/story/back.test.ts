@@ -229,5 +229,13 @@ test('an instance moves to another stack, and both are told the truth', async ()
   const told = await stack.run('preview', '--refresh', '--expect-no-changes', '--diff')
   // The CLI hides what is in a secret, here the password, wherever it stands.
   expect(told.output).toMatch(/taken over: the stack .*"blog\/.* declares it now/)
+  // The former stack's destroy takes nothing away; its state is then empty, as after pulumi state delete.
+  await stack.expect(0, 'destroy', '--yes', '--skip-preview')
+  await noDrift(other)
+  await session.query('SELECT 1')
+  await server.stop()
+  await other.expect(0, 'up', '--yes', '--skip-preview')
+  await other.expect(0, 'destroy', '--yes', '--skip-preview')
+  expect(existsSync(store('instances'))).toBe(false)
   other.remove()
 })
