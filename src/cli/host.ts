@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import type { z } from 'zod'
 import { connect } from '../host/connect.ts'
-import { type Connection, connectionSchema } from '../host/connection.ts'
+import { type Connection, connectionSchema, sudoOf } from '../host/connection.ts'
 import { nameSchema, rootSchema } from '../host/place.ts'
 import { listInstances } from '../host/probe.ts'
 import type { StoreTarget } from '../host/store.ts'
@@ -34,7 +34,7 @@ export function takeHost(command: Command): Command {
     .argument('<host>', 'ssh://user@host[:port], or a JSON file with the arguments of a connection')
     .option('--instance <name>', 'which installation (default: the only one there)', valid(nameSchema))
     .option('--root <folder>', 'of the store on the host', valid(rootSchema), rootSchema.parse(undefined))
-    .option('--sudo', 'become root there, with sudo -n')
+    .option('--sudo', 'become root there with sudo')
 }
 
 /** Connects, finds the instance, and closes the connection when `use` is done. */
@@ -71,7 +71,7 @@ export async function withHost<T>(
     const holder = `${userInfo().username}@${hostname()}`
     const tell = (line: string) => void stderr.write(`${line}\n`)
     const lockWait = parseLockWait(env['PGOCI_LOCK_WAIT'])
-    return await use({ transport, root, sudo: connection.sudo ?? false, lockWait, holder, tell }, connection)
+    return await use({ transport, root, sudo: sudoOf(connection), lockWait, holder, tell }, connection)
   } finally {
     await transport.close()
   }

@@ -1,7 +1,5 @@
-import type { Endpoint } from '../host/connection.ts'
-
-/** What of a connection nobody else may read. */
-const leaves = ['password', 'privateKey', 'privateKeyPassword'] as const
+import type { Connection } from '../host/connection.ts'
+import { secretArguments } from '../model/secret.ts'
 
 /** One secret of a connection. */
 export interface Secret {
@@ -11,8 +9,8 @@ export interface Secret {
 }
 
 /** The connection with something else in place of each secret, its proxies' too. */
-export function withoutSecrets(endpoint: Endpoint, stand: (secret: Secret) => unknown, before = ''): object {
-  const replaced = leaves.flatMap((leaf) => {
+export function withoutSecrets(endpoint: Connection, stand: (secret: Secret) => unknown, before = ''): object {
+  const replaced = secretArguments.flatMap((leaf) => {
     const value = endpoint[leaf]
     return value === undefined ? [] : [[leaf, stand({ key: keyOf(before, leaf), value })]]
   })
@@ -25,7 +23,7 @@ export function withoutSecrets(endpoint: Endpoint, stand: (secret: Secret) => un
 }
 
 /** The secrets that a connection holds. */
-export function secretsOf(endpoint: Endpoint): Secret[] {
+export function secretsOf(endpoint: Connection): Secret[] {
   const secrets: Secret[] = []
   withoutSecrets(endpoint, (secret) => secrets.push(secret))
   return secrets

@@ -41,6 +41,7 @@ export async function collect(running: Running, options: ExecOptions): Promise<E
   let errors = Buffer.alloc(0)
   running.stderr.on('data', (chunk: Buffer) => {
     silence.refresh()
+    options.onErrors?.(chunk)
     errors = Buffer.concat([errors, chunk.subarray(-stderrTail)]).subarray(-stderrTail)
   })
   // A stream that was looked into before has stopped.

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Sudo } from './sudo.ts'
 
 // The argument names of `@pulumi/command`, plus `privateKeyPath`, `knownHosts` and `insecureIgnoreHostKey`.
 const endpoint = {
@@ -59,6 +60,12 @@ export const connectionSchema = z.strictObject({
   /** `ssh2`, the library, or `openssh`, this machine's `ssh`; default ssh2. */
   transport: z.enum(['ssh2', 'openssh']).optional(),
   sudo: z.boolean().optional(),
+  sudoPassword: z
+    .string()
+    .min(1)
+    .max(4096)
+    .regex(/^[^\n]*$/, 'must be one line')
+    .optional(),
   /** A host to jump through. */
   proxy: endpointSchema(longestChain - 1).optional(),
 })
@@ -67,4 +74,9 @@ export type Connection = z.infer<typeof connectionSchema>
 
 export function endpointName({ user = 'root', host, port = 22 }: Endpoint): string {
   return `${user}@${host}${port === 22 ? '' : `:${port}`}`
+}
+
+/** How the user of a connection becomes root. */
+export function sudoOf({ sudo = false, sudoPassword }: Connection): Sudo {
+  return sudo && sudoPassword !== undefined ? { password: sudoPassword } : sudo
 }

@@ -40,7 +40,7 @@ export function notStarted(on: string, result: ExecResult, sudo: boolean): Provi
   if (result.code === undefined || result.code > 128) return stoppedShort(on, result)
   const said = printable((result.stderr.trim() || result.stdout.trim()).split('\n').slice(-2).join(' '), 300)
   if (sudo) {
-    const [, remedy = 'connect as root, or give the user sudo rights without a password (NOPASSWD) for all commands'] =
+    const [, remedy = 'set sudoPassword, connect as root, or give the user NOPASSWD for all commands in its sudoers'] =
       sudoRemedies.find(([pattern]) => pattern.test(said)) ?? []
     return new ProviderError('HOST_REFUSED', `Cannot become root on ${on}: ${said}; ${remedy}`)
   }
@@ -50,8 +50,14 @@ export function notStarted(on: string, result: ExecResult, sudo: boolean): Provi
   )
 }
 
+/** Not tried again by this process: accounts are locked for that. */
+export function wrongSudoPassword(on: string): ProviderError {
+  return new ProviderError('LOGIN_REFUSED', `Cannot become root on ${on}: sudo does not take sudoPassword; correct it`)
+}
+
 const sudoRemedies: readonly (readonly [RegExp, string])[] = [
   [/not found|unknown command/i, 'install sudo there, or connect as root without sudo'],
+  [/not in the sudoers file|not allowed to/, 'give the user sudo rights there for all commands, or connect as root'],
   [/tty/, 'put "Defaults:USER !requiretty" into its sudoers, or connect as root'],
 ]
 

@@ -2,12 +2,13 @@ import type { Readable } from 'node:stream'
 import { type Digest, hexOf } from '../model/digest.ts'
 import { type Freed, parseFreed } from './freed.ts'
 import { runScript } from './script.ts'
+import type { Sudo } from './sudo.ts'
 import type { Transport } from './transport.ts'
 
 /** Where a store is and who asks. */
 export interface StoreTarget {
   readonly transport: Transport
-  readonly sudo: boolean
+  readonly sudo: Sudo
   /** Absolute folder of the store on the host. */
   readonly root: string
   readonly instance: string

@@ -20,6 +20,8 @@ export interface ExecOptions {
   readonly signal?: AbortSignal
   /** Hears stdout while it comes; the result has it all the same. */
   readonly onOutput?: (chunk: Buffer) => void
+  /** The same for stderr. */
+  readonly onErrors?: (chunk: Buffer) => void
 }
 
 /** A way to run a command line on a host: everything we do there is "run this, feed it bytes, read its answer". */

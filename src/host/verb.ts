@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { shellQuote } from './shell.ts'
+import type { SudoDialog } from './sudo.ts'
 
 const part = (name: string) => readFileSync(new URL(`./${name}.sh`, import.meta.url), 'utf8')
 const common = ['begin', 'transaction', 'relay', 'drift', 'garbage'].map(part).join('')
@@ -16,8 +17,9 @@ export function verbText(verb: Verb): string {
  * or inner quote, so csh and fish read it as sh does, and sudo's log stays readable. `read` takes one line and not a
  * byte more (POSIX, `read`: it may not read ahead on a pipe), so the verb's own stdin follows.
  */
-export function commandLine(verb: Verb, options: { readonly sudo?: boolean } = {}): string {
-  return `${options.sudo ? 'sudo -n ' : ''}sh -c 'IFS= read -r script && eval "$(printf %b "$script")"' pgoci-${verb}`
+export function commandLine(verb: Verb, sudo: boolean | Pick<SudoDialog, 'prefix' | 'announce'> = false): string {
+  const { prefix, announce } = typeof sudo === 'object' ? sudo : { prefix: sudo ? 'sudo -n ' : '', announce: '' }
+  return `${prefix}sh -c '${announce}IFS= read -r script && eval "$(printf %b "$script")"' pgoci-${verb}`
 }
 
 /** The first line of stdin: the words as `$1` and so on, then the text, for `printf %b` to unfold. */

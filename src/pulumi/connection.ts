@@ -1,4 +1,5 @@
 import * as pulumi from '@pulumi/pulumi'
+import { secretArguments } from '../model/secret.ts'
 
 /** How to log in to a machine. The names are those of `@pulumi/command`'s connection. */
 export interface EndpointArgs {
@@ -43,8 +44,10 @@ export interface EndpointArgs {
 
 /** How to reach a host, and as whom to work on it. */
 export interface ConnectionArgs extends EndpointArgs {
-  /** Become root with `sudo -n`, which must not ask for a password. @default false */
+  /** Become root with sudo; where that asks for a password, with {@link ConnectionArgs.sudoPassword}. @default false */
   readonly sudo?: pulumi.Input<boolean> | undefined
+  /** What sudo asks for. Secret in state; sent only when it is asked for, and once a run when it is wrong. */
+  readonly sudoPassword?: pulumi.Input<string> | undefined
   /**
    * `ssh2`, a library that needs nothing on the machine that runs Pulumi; or `openssh`, that machine's `ssh` with its
    * user's configuration, for certificates, FIDO keys, GSSAPI and ProxyCommand (docs/connections.md).
@@ -53,14 +56,12 @@ export interface ConnectionArgs extends EndpointArgs {
   readonly transport?: pulumi.Input<'ssh2' | 'openssh'> | undefined
 }
 
-const leaves = ['password', 'privateKey', 'privateKeyPassword']
-
 /** Marks the secrets of a connection, and nothing else: a changed host must stay visible in previews. */
 export function secretLeaves(connection: ConnectionArgs): Record<string, unknown> {
   const { proxy, ...own } = connection
   const marked = Object.entries(own).map(([key, value]) => [
     key,
-    leaves.includes(key) && value !== undefined ? pulumi.secret(value) : value,
+    (secretArguments as readonly string[]).includes(key) && value !== undefined ? pulumi.secret(value) : value,
   ])
   return { ...Object.fromEntries(marked), ...(proxy ? { proxy: secretLeaves(proxy) } : {}) }
 }

@@ -13,7 +13,7 @@ import { distributionName, type Member } from '../engine/record.ts'
 import { openRelay, parseRelay, type Relay } from '../engine/relay.ts'
 import { runFiles } from '../engine/resource.ts'
 import type { Probe } from '../host/answer.ts'
-import { endpointName } from '../host/connection.ts'
+import { endpointName, sudoOf } from '../host/connection.ts'
 import { describeFreed } from '../host/freed.ts'
 import { probe } from '../host/probe.ts'
 import type { StoreTarget } from '../host/store.ts'
@@ -68,7 +68,7 @@ export async function targetOf(place: Place): Promise<StoreTarget> {
   const transport = await pool(place.connection, { signal })
   const { root, instance, __stack: stack } = place
   const holder = stack ? `${who} (${stack})` : who
-  const sudo = place.connection.sudo ?? false
+  const sudo = sudoOf(place.connection)
   return { transport, sudo, root, instance, lockWait: lockWait(), holder, tell: log }
 }
 

@@ -112,16 +112,50 @@ describe('sudo', () => {
     'that wants a password or a terminal says what to change (needs root and sudo)',
     async () => {
       expect(await failure(asNobodyWithSudoers('nobody ALL=(ALL) ALL'))).toBe(
-        'Cannot become root on localhost: sudo: a password is required; connect as root, or give the user sudo rights without a password (NOPASSWD) for all commands',
+        'Cannot become root on localhost: sudo: a password is required; set sudoPassword, connect as root, or give the user NOPASSWD for all commands in its sudoers',
       )
       expect(await failure(asNobodyWithSudoers('Defaults requiretty\nnobody ALL=(ALL) NOPASSWD: ALL'))).toMatch(
         /^Cannot become root on localhost: .*tty.*; put "Defaults:USER !requiretty" into its sudoers/,
       )
       expect(await failure(asNobodyWithSudoers('nobody ALL=(ALL) NOPASSWD: /usr/bin/apt'))).toMatch(
-        /NOPASSWD\) for all commands/,
+        /NOPASSWD for all commands/,
       )
     },
   )
+
+  test.skipIf(withoutSudo)('with a password: sent once, when it is asked for (needs root and sudo)', async () => {
+    const secret = 'pass word\'$"\\'
+    const execs: string[] = []
+    const counted = (transport: Transport): Transport => ({
+      ...transport,
+      exec: (command, options) => {
+        execs.push(command)
+        return transport.exec(command, options)
+      },
+    })
+    const asking = counted(asNobodyWithSudoers('nobody ALL=(ALL) ALL', secret))
+    const target = targetAt(join(temporaryFolder(), 'store'), asking, { sudo: { password: secret } })
+    await install(target, { distribution })
+    expect(completeState(target.root)?.generation).toBe(1)
+    expect(execs.join()).not.toContain('pass word')
+    // A host that asks for none gets none: as the first line of the script, it would be run.
+    const free = asNobodyWithSudoers('nobody ALL=(ALL) NOPASSWD: ALL', secret)
+    await install({ ...target, transport: free }, { distribution: imageOf({ 'root/x': 'x' }, { distribution: true }) })
+    expect(completeState(target.root)?.generation).toBe(2)
+    execs.length = 0
+    for (const _ of ['first', 'second']) {
+      const error = await probe({ ...target, sudo: { password: 'wrong' } }, { verify: 'none' }).catch((one) => one)
+      expect(error).toMatchObject({
+        code: 'LOGIN_REFUSED',
+        message: 'Cannot become root on localhost: sudo does not take sudoPassword; correct it',
+      })
+    }
+    expect(execs.length).toBe(1)
+    const denied = asNobodyWithSudoers('root ALL=(ALL) ALL', secret)
+    await expect(probe({ ...target, transport: denied }, { verify: 'none' })).rejects.toThrow(
+      /not in the sudoers file.*; give the user sudo rights there for all commands/,
+    )
+  })
 
   test('that is not there says so', async () => {
     const transport = loginBy('PATH=/nowhere; export PATH; /bin/sh "$@"')
@@ -139,11 +173,17 @@ function loginBy(script: string): Transport {
   return localTransport({ shell: [file] })
 }
 
-/** A login of "nobody" on a machine with these sudoers, which only its own mount namespace sees. */
-function asNobodyWithSudoers(sudoers: string): Transport {
-  const file = join(temporaryFolder(), 'sudoers')
-  writeFileSync(file, `${sudoers}\n`)
-  chmodSync(file, 0o440)
-  return loginBy(`exec unshare --mount sh -c 'mount --bind ${file} /etc/sudoers &&
+/** A login of "nobody" on a machine with these sudoers and this password, which only its own mount namespace sees. */
+function asNobodyWithSudoers(sudoers: string, password?: string): Transport {
+  const folder = temporaryFolder()
+  const put = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text)
+    chmodSync(join(folder, name), 0o440)
+    return `mount --bind ${join(folder, name)} /etc/${name} &&`
+  }
+  const hash =
+    password === undefined ? '*' : spawnSync('openssl', ['passwd', '-6', '-stdin'], { input: password }).stdout
+  const mounts = [put('sudoers', `${sudoers}\n`), put('shadow', `nobody:${String(hash).trim()}:19000:0:99999:7:::\n`)]
+  return loginBy(`exec unshare --mount sh -c '${mounts.join(' ')}
     exec setpriv --reuid=65534 --regid=65534 --clear-groups sh "$@"' sh "$@"`)
 }
