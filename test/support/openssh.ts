@@ -79,12 +79,11 @@ export async function startOpenSsh(options: { settings?: readonly string[] } = {
     log: () => log,
     signalSessions: (signal) => {
       const serving = descendantsOf(sshd.pid ?? 0).filter((pid) => commandOf(pid).startsWith('sshd'))
-      for (const pid of serving) process.kill(pid, signal)
+      for (const pid of serving) signalTo(pid, signal)
       return serving.length
     },
     close: async () => {
-      for (const pid of descendantsOf(sshd.pid ?? 0))
-        if (commandOf(pid).startsWith('sshd')) process.kill(pid, 'SIGKILL')
+      for (const pid of descendantsOf(sshd.pid ?? 0)) if (commandOf(pid).startsWith('sshd')) signalTo(pid, 'SIGKILL')
       if (sshd.exitCode !== null || sshd.signalCode !== null) return
       sshd.kill('SIGTERM')
       await once(sshd, 'exit')
@@ -116,4 +115,13 @@ async function freePort(): Promise<number> {
   server.close()
   await once(server, 'close')
   return port
+}
+
+/** A session that ends takes its other process with it, so one that was just seen may be gone. */
+function signalTo(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
 }
