@@ -47,7 +47,7 @@ beforeAll(async () => {
   const version = (mark: string) => extensionFiles('hstore', (control) => `# ${mark}\n${control}`)
   await writeLayout(images, [
     { tag: 'pg18', files: distributionFiles() },
-    ...['1', '2', '3', '4', '5'].map((mark) => ({ tag: mark, files: version(mark) })),
+    ...['1', '2', '3', '4', '5', '6'].map((mark) => ({ tag: mark, files: version(mark) })),
   ])
   await Promise.all([shop.init(), blog.expect(0, 'stack', 'init', 'blog')])
 })
@@ -71,7 +71,7 @@ test('Owned: stacks that install at the same time in the same root share its fil
 test("updates and collections of one stack leave the other's instance as it was", async () => {
   const before = { posts: state(shared, 'posts'), stock: state(second, 'stock') }
   let said = ''
-  for (const hstore of ['2', '3', '4', '5']) {
+  for (const hstore of ['2', '3', '4', '5', '6']) {
     await declare(shop, { name: 'orders', root: shared, hstore }, { name: 'stock', root: second, hstore: '1' })
     said = await up(shop)
   }
