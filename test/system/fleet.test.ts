@@ -48,8 +48,10 @@ describe.skipIf(why !== undefined)(`a fleet in one stack${why ? ` (skipped: ${wh
       expect(stagingOf(host.store)).toEqual([])
       expect(fleet.counts(host).connections).toBe(1)
     }
-    // Whose checks come first is asked, too, whether it has the images, because the cache has not.
-    expect(fleet.hosts.map((host) => fleet.counts(host).commands).sort()).toEqual([4, 4, 4, 4, 4, 5])
+    // Whose checks come first are asked, too, whether they have the images, because the cache has not.
+    const commands = fleet.hosts.map((host) => fleet.counts(host).commands)
+    expect(Math.min(...commands)).toBe(4)
+    expect(commands.reduce((sum, count) => sum + count)).toBeLessThanOrEqual(4 * commands.length + 2)
   })
 
   test('a dead host delays nobody: the others are done before anybody gives it up', async () => {
