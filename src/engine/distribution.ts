@@ -1,54 +1,48 @@
-import { z } from 'zod'
-import type { Digest } from '../model/digest.ts'
-import { ProviderError } from '../model/error.ts'
 import { emptyFile } from '../model/manifest.ts'
-import { addParents, type Entry } from '../model/tree.ts'
+import { addParents, type Entry, parentOf } from '../model/tree.ts'
 import { type DistributionLayout, findDistribution } from '../postgres/distribution.ts'
-import { readServerVersion } from '../postgres/magic.ts'
+import type { ImageFacts, ServerFacts } from '../postgres/facts.ts'
 import { mountPoints } from '../postgres/unit.ts'
-import { type FlatImage, type ImageRequest, readFlatImage } from './image.ts'
+import { readFacts } from './facts.ts'
+import { factsSchema } from './facts-schema.ts'
+import { type ImageRequest, readFlatImage } from './image.ts'
 import { type LoadedMember, placeMember } from './member.ts'
+import { readServerFacts } from './server-facts.ts'
 
 export interface DistributionFacts extends DistributionLayout {
   readonly version: string
   readonly major: number
 }
 
-const versionSchema = z.object({ version: z.string(), major: z.number() })
+/** Folders that loaders know or are told of: what lies elsewhere is opened by its path. */
+const libraries = /^root\/(?:.+\/)?lib(?:64|32|x32)?(?:\/[a-z0-9_]+-linux-[a-z0-9]+)?\/[^/]+\.so(?:\.[^/]*)?$/
 
 /** Reads and places a distribution; `store` is the folder on the host, which its tree needs as a mount point. */
 export async function loadDistribution(
   request: ImageRequest,
   store: string,
-): Promise<{ member: LoadedMember; facts: DistributionFacts }> {
+): Promise<{ member: LoadedMember; facts: DistributionFacts; image: ImageFacts }> {
   const flat = await readFlatImage(request, 'strip')
   const layout = findDistribution(flat.tree, flat.pinned)
-  const found = await flat.derived('server-v1', versionSchema, () => versionOf(flat, layout))
   const { libraryDirectory, shareDirectory, mode, binDirectory } = layout
-  const placed = new Map<string, Entry>()
-  for (const [path, entry] of flat.tree) {
-    const live = within(path, libraryDirectory, 'live/lib') ?? within(path, shareDirectory, 'live/share')
-    placed.set(live ?? `root/${path}`, entry)
-  }
+  const placeOf = (path: string) =>
+    within(path, libraryDirectory, 'live/lib') ?? within(path, shareDirectory, 'live/share') ?? `root/${path}`
+  const programs = `root/${binDirectory}`
+  const isBinary = (path: string) =>
+    parentOf(path) === programs || libraries.test(path) || (path.startsWith('live/lib/') && /\.so(?:\.|$)/.test(path))
+  const image = await flat.derived('distribution-facts-v1', factsSchema, async () => {
+    const [facts, server] = await Promise.all([readFacts(flat, { placeOf, isBinary }), readServerFacts(flat, layout)])
+    return { ...facts, server }
+  })
+  const { version, major } = image.server as ServerFacts
+  const placed = new Map([...flat.tree].map(([path, entry]): [string, Entry] => [placeOf(path), entry]))
   if (mode === 'rootfs') addMountPoints(placed, store)
   const member = placeMember(flat, placed, {
     digest: request.digest,
-    major: found.major,
+    major,
     layout: { mode, binDirectory, libraryDirectory, shareDirectory },
   })
-  return { member, facts: { ...layout, ...found } }
-}
-
-async function versionOf(flat: FlatImage, layout: DistributionLayout) {
-  const server = flat.tree.get(layout.server) as { digest: Digest }
-  for await (const { bytes } of flat.read(new Set([server.digest]))) {
-    const found = readServerVersion(bytes)
-    if (found !== undefined) return found
-  }
-  throw new ProviderError(
-    'NOT_POSTGRES',
-    `Cannot use ${flat.pinned} as a distribution: ${layout.server} tells no Postgres version`,
-  )
+  return { member, facts: { ...layout, version, major }, image }
 }
 
 function within(path: string, directory: string, to: string): string | undefined {

@@ -1,23 +1,23 @@
-import { z } from 'zod'
-import type { Digest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
-import { type Entry, nameOf } from '../model/tree.ts'
-import { extensionName, placeExtension } from '../postgres/extension.ts'
-import { readMagic } from '../postgres/magic.ts'
-import { type FlatImage, type ImageRequest, readFlatImage } from './image.ts'
+import { nameOf } from '../model/tree.ts'
+import { placeExtension, placeOf } from '../postgres/extension.ts'
+import type { ImageFacts } from '../postgres/facts.ts'
+import { readFacts } from './facts.ts'
+import { factsSchema } from './facts-schema.ts'
+import { type ImageRequest, readFlatImage } from './image.ts'
 import { type LoadedMember, placeMember } from './member.ts'
-import { byName, type Provides, provided, providesSchema } from './provides.ts'
+import { type Provides, providesOf } from './provides.ts'
 
-const factsSchema = z.object({
+export interface ExtensionSummary {
   /** The Postgres that its modules are built for; absent when it has none. */
-  major: z.number().optional(),
-  provides: providesSchema,
-})
-
-export type ExtensionFacts = z.infer<typeof factsSchema>
+  readonly major: number | undefined
+  readonly provides: Provides
+}
 
 /** Reads and places an extension image. */
-export async function loadExtension(request: ImageRequest): Promise<{ member: LoadedMember; facts: ExtensionFacts }> {
+export async function loadExtension(
+  request: ImageRequest,
+): Promise<{ member: LoadedMember; facts: ExtensionSummary; image: ImageFacts }> {
   const flat = await readFlatImage(request, 'refuse')
   if ([...flat.tree.keys()].some((path) => nameOf(path) === 'postgres.bki')) {
     throw new ProviderError(
@@ -26,36 +26,20 @@ export async function loadExtension(request: ImageRequest): Promise<{ member: Lo
     )
   }
   const placed = new Map(placeExtension(flat.tree, flat.pinned).map(({ path, entry }) => [path, entry]))
-  const facts = await flat.derived('extension-v2', factsSchema, () => factsOf(flat, placed))
-  return { member: placeMember(flat, placed, { digest: request.digest, major: facts.major }), facts }
+  const image = await flat.derived('extension-facts-v1', factsSchema, () =>
+    readFacts(flat, { placeOf, isBinary: (path) => /\.so(?:\.|$)/.test(nameOf(path)) || /\/s?bin\/[^/]+$/.test(path) }),
+  )
+  const major = majorOf(image, flat.pinned)
+  const member = placeMember(flat, placed, { digest: request.digest, major })
+  return { member, facts: { major, provides: providesOf(image) }, image }
 }
 
-async function factsOf(flat: FlatImage, placed: ReadonlyMap<string, Entry>): Promise<ExtensionFacts> {
-  const wanted = new Map<Digest, string[]>()
-  for (const [path, entry] of placed) {
-    const matters = /^live\/lib\/[^/]+\.so$/.test(path) || extensionName(path) !== undefined
-    if (!matters || entry.kind !== 'file') continue
-    wanted.set(entry.digest, [...(wanted.get(entry.digest) ?? []), path])
-  }
-  const provides: [string, Provides[string]][] = []
-  const majors = new Map<number, string>()
-  for await (const { digest, bytes } of flat.read(new Set(wanted.keys()))) {
-    for (const path of wanted.get(digest) as string[]) {
-      const name = extensionName(path)
-      if (name !== undefined) {
-        provides.push([name, provided(bytes)])
-      } else {
-        const magic = readMagic(bytes)
-        if (magic) majors.set(magic.major, path)
-      }
-    }
-  }
+function majorOf({ binaries }: ImageFacts, pinned: string): number | undefined {
+  const majors = new Map(binaries.flatMap(({ path, magic }) => (magic ? [[magic.major, path]] : [])))
   const [major, other] = [...majors.keys()]
-  if (major !== undefined && other !== undefined) {
-    throw new ProviderError(
-      'NOT_MARRIED',
-      `Cannot use ${flat.pinned}: ${majors.get(major)} is built for Postgres ${major}, ${majors.get(other)} for ${other}; choose an image built for one`,
-    )
-  }
-  return { ...(major === undefined ? {} : { major }), provides: byName(provides) }
+  if (major === undefined || other === undefined) return major
+  throw new ProviderError(
+    'NOT_MARRIED',
+    `Cannot use ${pinned}: ${majors.get(major)} is built for Postgres ${major}, ${majors.get(other)} for ${other}; choose an image built for one`,
+  )
 }

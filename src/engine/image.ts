@@ -13,12 +13,17 @@ import type { Cache } from '../oci/cache.ts'
 import { type Image, readImage } from '../oci/image.ts'
 import { digestSchema } from '../oci/schema.ts'
 import type { Source } from '../oci/source.ts'
+import type { Hole } from '../postgres/elf-file.ts'
 import { fetchLayers, filesOfLayers, readUnpacked } from './layers.ts'
 import type { Content } from './member.ts'
 import { memory } from './memory.ts'
 
 /** Files whose content tells facts: a server, modules, control files. The largest known, LLVM's, have 120 MB. */
 const maxFactFile = 128 * 1024 * 1024
+/** Of larger files than both together, readers of edges see only these. */
+const edges = { head: 24 * 1024 * 1024, tail: 8 * 1024 * 1024 }
+/** Beyond that no edges are read either: Postgres has nothing so large. */
+const maxEdgedFile = 1024 ** 3
 
 /** One pinned image for one platform, and where its bytes come from. */
 export interface ImageRequest {
@@ -38,10 +43,17 @@ export interface FlatImage {
   readonly tree: Tree
   /** The wanted files, in the image's order; each once. */
   contents(wanted: ReadonlySet<Digest>, options?: { signal?: AbortSignal }): AsyncIterable<Content>
-  /** Reads small files whole, in the image's order. */
-  read(wanted: ReadonlySet<Digest>): AsyncIterable<{ digest: Digest; bytes: Buffer }>
+  /** Reads files whole, in the image's order; or of large ones only the edges. */
+  read(wanted: ReadonlySet<Digest>, options?: { edges: boolean }): AsyncIterable<WholeFile>
   /** What was derived from this image before, or derived now. */
   derived<T>(kind: string, schema: z.ZodType<T>, derive: () => Promise<T>): Promise<T>
+}
+
+export interface WholeFile {
+  readonly digest: Digest
+  readonly bytes: Buffer
+  /** Bytes that were left out, which are zeros here. */
+  readonly hole?: Hole
 }
 
 interface Flat {
@@ -80,7 +92,7 @@ export async function readFlatImage(request: ImageRequest, special: 'refuse' | '
     pinned: formatPinned(reference, digest),
     tree,
     contents,
-    read: (wanted) => readWhole(contents(wanted)),
+    read: (wanted, how) => (how?.edges ? readEdges(contents(wanted)) : readWhole(contents(wanted))),
     derived: async (kind, schema, derive) => {
       const found = await cache.readJson(kind, key, schema)
       if (found !== undefined) return found
@@ -166,13 +178,32 @@ async function* contentsOf(
   yield* filesOfLayers(layers, request)
 }
 
-async function* readWhole(contents: AsyncIterable<Content>): AsyncIterable<{ digest: Digest; bytes: Buffer }> {
+async function* readWhole(contents: AsyncIterable<Content>): AsyncIterable<WholeFile> {
   for await (const { digest, size, content } of contents) {
     if (size > maxFactFile) {
       throw new ProviderError('LIMIT_EXCEEDED', 'Cannot read the facts of a file larger than 128 MiB')
     }
-    const chunks: Buffer[] = []
-    for await (const chunk of content) chunks.push(chunk)
-    yield { digest, bytes: Buffer.concat(chunks) }
+    yield { digest, bytes: await bytesOf(content, size, { from: 0, to: 0 }) }
   }
+}
+
+async function* readEdges(contents: AsyncIterable<Content>): AsyncIterable<WholeFile> {
+  for await (const { digest, size, content } of contents) {
+    if (size > maxEdgedFile) continue
+    const isWhole = size <= edges.head + edges.tail
+    const hole = isWhole ? { from: 0, to: 0 } : { from: edges.head, to: size - edges.tail }
+    yield { digest, bytes: await bytesOf(content, size, hole), hole }
+  }
+}
+
+/** A buffer of zeros takes no memory where nothing is written. */
+async function bytesOf(content: AsyncIterable<Buffer>, size: number, hole: Hole): Promise<Buffer> {
+  const bytes = hole.to > hole.from ? Buffer.alloc(size) : Buffer.allocUnsafe(size)
+  let at = 0
+  for await (const chunk of content) {
+    const end = at + chunk.length
+    if (at < hole.from || end > hole.to) chunk.copy(bytes, at)
+    at = end
+  }
+  return bytes
 }

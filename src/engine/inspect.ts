@@ -7,7 +7,7 @@ import { loadExtension } from './extension.ts'
 import { type FlatImage, type ImageRequest, readFlatImage } from './image.ts'
 import type { Inspection, TreeLine } from './inspection.ts'
 import { libcOf } from './libc.ts'
-import { contribOf } from './provides.ts'
+import { providesOf } from './provides.ts'
 
 type Findings = Pick<Inspection, 'kind' | 'why' | 'layout' | 'mode' | 'postgres' | 'provides' | 'libc'>
 
@@ -33,34 +33,33 @@ export async function inspectImage(
 }
 
 async function findingsOf(request: ImageRequest, flat: FlatImage): Promise<Findings> {
-  const distribution = await unlessOther(() => distributionFindings(request, flat))
+  const distribution = await unlessOther(() => distributionFindings(request))
   if (!(distribution instanceof ProviderError)) return distribution
   // Setuid files are refused in an extension, and no matter in what is none: Debian's own image has them.
   const looksLike = await unlessOther(async () => placeExtension(flat.tree, flat.pinned))
-  const extension =
-    looksLike instanceof ProviderError ? looksLike : await unlessOther(() => extensionFindings(request, flat))
+  const extension = looksLike instanceof ProviderError ? looksLike : await unlessOther(() => extensionFindings(request))
   if (!(extension instanceof ProviderError)) return extension
   return { kind: 'unknown', why: [distribution.message, extension.message], provides: {} }
 }
 
-async function distributionFindings(request: ImageRequest, flat: FlatImage): Promise<Findings> {
+async function distributionFindings(request: ImageRequest): Promise<Findings> {
   // Where its store is on a host matters to no fact.
-  const { member, facts } = await loadDistribution(request, '/var/lib/pgoci')
-  const libc = await libcOf(flat, facts.server)
+  const { facts, image } = await loadDistribution(request, '/var/lib/pgoci')
+  const libc = libcOf(image)
   return {
     kind: 'distribution',
     why: [`server: ${facts.server}`],
     layout: facts.layout,
     mode: facts.mode,
     postgres: { version: facts.version, major: facts.major },
-    provides: await contribOf(flat, member.tree),
+    provides: providesOf(image),
     ...(libc ? { libc } : {}),
   }
 }
 
-async function extensionFindings(request: ImageRequest, flat: FlatImage): Promise<Findings> {
-  const { member, facts } = await loadExtension(request)
-  const libc = await libcOf(flat, undefined)
+async function extensionFindings(request: ImageRequest): Promise<Findings> {
+  const { member, facts, image } = await loadExtension(request)
+  const libc = libcOf(image)
   const matching = (pattern: RegExp) => [...member.tree.keys()].flatMap((path) => pattern.exec(path)?.[1] ?? []).sort()
   const named = (what: string, names: readonly string[]) => (names.length > 0 ? [`${what}: ${names.join(', ')}`] : [])
   return {

@@ -1,4 +1,5 @@
 import { ProviderError } from '../model/error.ts'
+import { throughLinks } from '../model/links.ts'
 import { quote } from '../model/quote.ts'
 import { addParents, type Entry, sameEntry, type Tree } from '../model/tree.ts'
 
@@ -32,7 +33,7 @@ export function merge(members: readonly Placed[], options: MergeOptions): Merged
   const owner = new Map<string, Placed>()
   for (const member of members) {
     for (const [named, entry] of member.tree) {
-      const path = throughLinks(all, named)
+      const path = inArea(all, named)
       if (path === undefined) throw conflict(named, owner.get(named), member)
       const there = all.get(path)
       // Debian's packages may still bring /lib/udev, where the distribution has a link from /lib to /usr/lib.
@@ -58,23 +59,12 @@ export function merge(members: readonly Placed[], options: MergeOptions): Merged
 }
 
 /** The path with links among its parents followed, inside its area; undefined when they never end. */
-function throughLinks(all: ReadonlyMap<string, Entry>, path: string): string | undefined {
-  const [area = '', ...open] = path.split('/')
-  const done: string[] = []
-  for (let links = 0; open.length > 0; ) {
-    const part = open.shift() as string
-    if (part === '..') done.pop()
-    if (part === '' || part === '.' || part === '..') continue
-    done.push(part)
-    const entry = open.length > 0 ? all.get([area, ...done].join('/')) : undefined
-    if (entry?.kind !== 'link') continue
-    links += 1
-    if (links > 40) return undefined
-    if (entry.target.startsWith('/')) done.length = 0
-    else done.pop()
-    open.unshift(...entry.target.split('/'))
-  }
-  return [area, ...done].join('/')
+function inArea(all: ReadonlyMap<string, Entry>, path: string): string | undefined {
+  const slash = path.indexOf('/')
+  if (slash < 0) return path
+  const area = path.slice(0, slash)
+  const found = throughLinks(path.slice(slash + 1), (one) => all.get(`${area}/${one}`))
+  return found === undefined ? undefined : `${area}/${found}`
 }
 
 function link(root: Map<string, Entry>, path: string, target: string): void {

@@ -1,4 +1,4 @@
-import { ElfFile } from './elf-file.ts'
+import { ElfFile, type Hole } from './elf-file.ts'
 import { definedVersions, requiredVersions, type VersionTable } from './elf-versions.ts'
 
 /** What the dynamic loader sees of a program or library; sections are not asked, stripped files lack them. */
@@ -6,11 +6,14 @@ export interface Elf {
   readonly class: 32 | 64
   /** `e_machine`: 62 is x86-64, 183 is AArch64 (System V gABI, chapter 4). */
   readonly machine: number
+  readonly isLittle: boolean
   /** The loader that a program asks for, which tells its libc: `/lib64/ld-linux-x86-64.so.2`. */
   readonly interpreter: string | undefined
   readonly soname: string | undefined
   /** Libraries it must find, in its order. */
   readonly needed: readonly string[]
+  /** Where it has them looked for before the system's folders: DT_RUNPATH, or the older DT_RPATH. */
+  readonly runpath: readonly string[]
   /** Symbol versions it must find, by library: `libc.so.6` → `GLIBC_2.34`. */
   readonly requires: ReadonlyMap<string, readonly string[]>
   /** Symbol versions it defines. */
@@ -26,6 +29,8 @@ const tag = {
   strings: 5,
   stringsSize: 10,
   soname: 14,
+  rpath: 15,
+  runpath: 29,
   defined: 0x6ffffffc,
   definedCount: 0x6ffffffd,
   required: 0x6ffffffe,
@@ -43,14 +48,15 @@ export function isElf(bytes: Uint8Array): boolean {
  *
  * @throws SyntaxError whose message completes "the file …"; no other error
  */
-export function readElf(bytes: Uint8Array): Elf {
+export function readElf(bytes: Uint8Array, hole?: Hole): Elf {
   if (!isElf(bytes)) throw new SyntaxError('is no ELF file')
-  const file = new ElfFile(bytes)
+  const file = new ElfFile(bytes, hole)
   const segments = segmentsOf(file)
   const interpreter = segments.find(({ type }) => type === segment.interpreter)
   return {
     class: file.is64 ? 64 : 32,
     machine: file.half(18),
+    isLittle: file.isLittle,
     interpreter: interpreter && file.text(interpreter.offset, interpreter.offset + interpreter.size),
     ...dynamicOf(file, segments),
   }
@@ -80,7 +86,7 @@ function segmentsOf(file: ElfFile): Segment[] {
 function dynamicOf(
   file: ElfFile,
   segments: readonly Segment[],
-): Pick<Elf, 'soname' | 'needed' | 'requires' | 'provides'> {
+): Pick<Elf, 'soname' | 'needed' | 'runpath' | 'requires' | 'provides'> {
   const values = dynamicValues(file, segments)
   const value = (wanted: number) => values.get(wanted)?.[0]
   const stringsAddress = value(tag.strings)
@@ -94,9 +100,11 @@ function dynamicOf(
   const required = table(tag.required, tag.requiredCount)
   const defined = table(tag.defined, tag.definedCount)
   const soname = value(tag.soname)
+  const runpath = value(tag.runpath) ?? value(tag.rpath)
   return {
     soname: soname === undefined ? undefined : name(soname),
     needed: (values.get(tag.needed) ?? []).map(name),
+    runpath: runpath === undefined ? [] : name(runpath).split(':').filter(Boolean),
     requires: required ? requiredVersions(file, required) : new Map(),
     provides: defined ? definedVersions(file, defined) : [],
   }

@@ -1,6 +1,6 @@
-import { posix } from 'node:path'
 import { ProviderError } from '../model/error.ts'
-import { type Entry, parentOf, type Tree } from '../model/tree.ts'
+import { throughLinks } from '../model/links.ts'
+import type { Entry, Tree } from '../model/tree.ts'
 
 /** One entry of an extension image, and where it goes in an instance. */
 export interface PlacedEntry {
@@ -40,8 +40,8 @@ const ignored = /^(?:usr\/share\/(?:doc|man|lintian|bug|info|doc-base|locale)|li
 export function placeExtension(tree: Tree, image: string): PlacedEntry[] {
   const placed: PlacedEntry[] = []
   for (const [path, entry] of tree) {
-    if (entry.kind === 'directory' || ignored.test(path)) continue
     const to = placeOf(path)
+    if (entry.kind === 'directory' || to === undefined) continue
     // A link may lead through /etc/alternatives, which a running server's root does not have: live folders hold what
     // it ends at (Debian's postgis.control, libblas.so.3).
     const real = to.startsWith('live/') ? follow(tree, path) : entry
@@ -57,7 +57,9 @@ export function placeExtension(tree: Tree, image: string): PlacedEntry[] {
   )
 }
 
-function placeOf(path: string): string {
+/** Where a path of an extension image goes; manuals and the like go nowhere. */
+export function placeOf(path: string): string | undefined {
+  if (ignored.test(path)) return undefined
   const library = strip(path, libraryRoots)
   if (library !== undefined) return `live/lib/${library}`
   const share = strip(path, shareRoots)
@@ -74,15 +76,11 @@ function strip(path: string, roots: readonly RegExp[]): string | undefined {
   return root && path.replace(root, '')
 }
 
-/** The file that a path leads to, through links of its last part. */
-export function follow(tree: Tree, start: string): Entry | undefined {
-  let path = start
-  for (let hop = 0; hop < 40; hop += 1) {
-    const entry = tree.get(path)
-    if (entry?.kind !== 'link') return entry?.kind === 'file' ? entry : undefined
-    path = posix.normalize(entry.target.startsWith('/') ? entry.target.slice(1) : `${parentOf(path)}/${entry.target}`)
-  }
-  return undefined
+/** The file that a path leads to. */
+function follow(tree: Tree, path: string): Entry | undefined {
+  const end = throughLinks(path, (one) => tree.get(one), { last: true })
+  const entry = end === undefined ? undefined : tree.get(end)
+  return entry?.kind === 'file' ? entry : undefined
 }
 
 /** `hstore` of `live/share/extension/hstore.control`; `hstore--1.8.control` only adds to it (extension.c). */

@@ -1,6 +1,6 @@
 import { posix } from 'node:path'
 import type { Tree } from '../model/tree.ts'
-import type { Elf } from './elf.ts'
+import type { BinaryFacts } from './facts.ts'
 
 export type LibcKind = 'glibc' | 'musl'
 
@@ -16,7 +16,7 @@ export function libcFiles(tree: Tree, kind: LibcKind): string[] {
 }
 
 /** The libc that a program or library was built for; nothing for one that needs none. */
-export function libcKind({ interpreter, needed }: Elf): LibcKind | undefined {
+export function libcKind({ interpreter, needed }: Pick<BinaryFacts, 'interpreter' | 'needed'>): LibcKind | undefined {
   const names = [...needed, ...(interpreter ? [posix.basename(interpreter)] : [])]
   if (names.some((name) => name.startsWith('ld-musl-') || name.startsWith('libc.musl-') || name === 'libc.so'))
     return 'musl'
@@ -39,10 +39,10 @@ export function libcVersion(bytes: Uint8Array, kind: LibcKind): string | undefin
 }
 
 /** The highest `GLIBC_x.y` that these require: they run on that glibc and on later ones. */
-export function requiredGlibc(files: Iterable<Elf>): string | undefined {
+export function requiredGlibc(files: Iterable<Pick<BinaryFacts, 'requires'>>): string | undefined {
   const found: number[][] = []
   for (const { requires } of files)
-    for (const version of [...requires.values()].flat()) {
+    for (const version of Object.values(requires).flat()) {
       const numbers = /^GLIBC_(\d{1,4}(?:\.\d{1,4}){1,2})$/.exec(version)?.[1]
       if (numbers) found.push(numbers.split('.').map(Number))
     }

@@ -6,6 +6,7 @@ export interface ElfParts {
   readonly interpreter: string
   readonly soname: string
   readonly needed: readonly string[]
+  readonly runpath?: readonly string[]
   readonly requires: readonly (readonly [string, readonly string[]])[]
   readonly provides: readonly string[]
 }
@@ -47,6 +48,7 @@ export function buildElf(parts: ElfParts): Buffer {
   })
   const links: [number, number][] = [
     ...parts.needed.map((name): [number, number] => [1, text(name)]),
+    ...(parts.runpath?.length ? [[29, text(parts.runpath.join(':'))] as [number, number]] : []),
     ...(parts.soname ? [[14, text(parts.soname)] as [number, number]] : []),
   ]
   const headers = is64 ? 64 + 3 * 56 : 52 + 3 * 32

@@ -1,0 +1,159 @@
+import type { Digest } from '../model/digest.ts'
+import { throughLinks } from '../model/links.ts'
+import { type Entry, nameOf, parentOf } from '../model/tree.ts'
+import { type ControlFile, parseControl } from '../postgres/control.ts'
+import { isElf, readElf } from '../postgres/elf.ts'
+import type { BinaryFacts, ExtensionFacts, ImageFacts } from '../postgres/facts.ts'
+import { readMagic } from '../postgres/magic.ts'
+import { packageDatabase, readPackages } from '../postgres/packages.ts'
+import { readScripts } from '../postgres/scripts.ts'
+import type { FlatImage, WholeFile } from './image.ts'
+
+export interface FactsOptions {
+  /** Where a path of the image goes on a host; undefined for what is left out. */
+  readonly placeOf: (path: string) => string | undefined
+  /** Which files, by their place, may be programs, modules or libraries that matter. */
+  readonly isBinary: (place: string) => boolean
+}
+
+const module = /^live\/lib\/[^/]+\.so$/
+const controlFile = /^live\/share\/(.+)\/([^/]+)\.control$/
+
+/**
+ * Reads what an image's bytes say. Of large libraries only the beginning and the end is kept in memory, where loaders'
+ * tables are.
+ */
+export async function readFacts(flat: FlatImage, options: FactsOptions): Promise<ImageFacts> {
+  const { files, links } = placesOf(flat, options.placeOf)
+  const binaries: BinaryFacts[] = []
+  const unread: [string, string][] = []
+  const addBinary = (file: WholeFile) => {
+    for (const path of files.get(file.digest) ?? []) {
+      // Scripts lie among programs; what is called a module must be one.
+      if (!options.isBinary(path) || (!isElf(file.bytes) && !module.test(path))) continue
+      const found = unlessUnreadable(() => binaryOf(file, path))
+      if (typeof found === 'string') unread.push([path, found])
+      else binaries.push(found)
+    }
+  }
+  const paths = (wanted: (place: string) => boolean) =>
+    new Set([...files].flatMap(([digest, places]) => (places.some(wanted) ? [digest] : [])))
+  const isText = (path: string) => controlFile.test(path) || ['dpkg', 'apk'].includes(databaseOf(path) ?? '')
+  const isWhole = (path: string) => module.test(path) || isText(path)
+  const texts = new Map<string, Buffer>()
+  const readSmall = async () => {
+    for await (const file of flat.read(paths(isWhole))) {
+      addBinary(file)
+      for (const path of files.get(file.digest) ?? []) if (isText(path)) texts.set(path, file.bytes)
+    }
+  }
+  const readLarge = async () => {
+    const others = paths((path) => options.isBinary(path) && !isWhole(path))
+    for await (const file of flat.read(others, { edges: true })) addBinary(file)
+  }
+  await Promise.all([readSmall(), readLarge()])
+  const known = new Set(binaries.map(({ path }) => path))
+  return {
+    binaries: binaries.sort(({ path: a }, { path: b }) => (a < b ? -1 : 1)),
+    links: Object.fromEntries(links.filter(([, end]) => known.has(end))),
+    extensions: extensionsOf(texts, [...files.values(), links.map(([path]) => path)].flat()),
+    packages: Object.fromEntries(packagesOf(texts)),
+    unread: Object.fromEntries([...unread, ...rpmDatabases([...files.values()].flat())]),
+  }
+}
+
+/** Contents and the places they go to, and links that end at files. */
+function placesOf({ tree }: FlatImage, placeOf: FactsOptions['placeOf']) {
+  const files = new Map<Digest, string[]>()
+  const links: [string, string][] = []
+  const add = (entry: Entry, path: string) => {
+    if (entry.kind === 'file') files.set(entry.digest, [...(files.get(entry.digest) ?? []), path])
+  }
+  for (const [path, entry] of tree) {
+    const place = placeOf(path)
+    if (place === undefined) continue
+    add(entry, place)
+    if (entry.kind !== 'link') continue
+    const end = throughLinks(path, (one) => tree.get(one), { last: true })
+    const target = end === undefined ? undefined : tree.get(end)
+    const endPlace = end === undefined ? undefined : placeOf(end)
+    if (target?.kind !== 'file') continue
+    // A control file may be a link that update-alternatives made.
+    if (controlFile.test(place)) add(target, place)
+    else if (endPlace !== undefined) links.push([place, endPlace])
+  }
+  return { files, links }
+}
+
+function databaseOf(place: string) {
+  return place.startsWith('root/') ? packageDatabase(place.slice('root/'.length)) : undefined
+}
+
+function binaryOf({ digest, bytes, hole }: WholeFile, path: string): BinaryFacts {
+  const { requires, isLittle, ...elf } = readElf(bytes, hole)
+  const magic = module.test(path) ? readMagic(bytes, { isLittle }) : undefined
+  return { path, digest, ...elf, requires: Object.fromEntries(requires), ...(magic ? { magic } : {}) }
+}
+
+function extensionsOf(texts: ReadonlyMap<string, Buffer>, paths: readonly string[]): Record<string, ExtensionFacts> {
+  const byFolder = new Map<string, string[]>()
+  for (const path of paths) byFolder.set(parentOf(path), [...(byFolder.get(parentOf(path)) ?? []), nameOf(path)])
+  const found: [string, ExtensionFacts][] = []
+  for (const [path, bytes] of texts) {
+    const [, folder, name = ''] = controlFile.exec(path) ?? []
+    if (folder !== 'extension' || name.includes('--')) continue
+    const read = unlessUnreadable(() => parseControl(bytes.toString('utf8')))
+    const control = typeof read === 'string' ? {} : read
+    const scripts = `live/share/${control.directory ?? 'extension'}`
+    const names = byFolder.get(scripts) ?? []
+    const sorted = unlessUnreadable(() => readScripts(name, names))
+    const problem = [read, sorted].find((one) => typeof one === 'string')
+    found.push([
+      name,
+      {
+        control,
+        ...(typeof problem === 'string' ? { problem } : {}),
+        secondary: secondaryOf(name, names, (file) => texts.get(`${scripts}/${file}`)),
+        scripts: typeof sorted === 'string' ? { installable: [], updates: [] } : sorted,
+      },
+    ])
+  }
+  return Object.fromEntries(found.sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+function secondaryOf(
+  name: string,
+  names: readonly string[],
+  textOf: (file: string) => Buffer | undefined,
+): Record<string, ControlFile> {
+  const found = names.flatMap((file): [string, ControlFile][] => {
+    if (!file.startsWith(`${name}--`) || !file.endsWith('.control')) return []
+    const version = file.slice(name.length + 2, -'.control'.length)
+    const control = unlessUnreadable(() => parseControl(textOf(file)?.toString('utf8') ?? '', { version }))
+    return typeof control === 'string' ? [] : [[version, control]]
+  })
+  return Object.fromEntries(found)
+}
+
+function* packagesOf(texts: ReadonlyMap<string, Buffer>): Iterable<[string, string]> {
+  for (const [path, bytes] of texts) {
+    const database = databaseOf(path)
+    if (database === 'dpkg' || database === 'apk') yield* readPackages(bytes.toString('utf8'), database)
+  }
+}
+
+/** They are databases of three kinds, none of which is text. */
+function rpmDatabases(paths: readonly string[]): [string, string][] {
+  const found = paths.filter((path) => databaseOf(path) === 'rpm')
+  return found.map((path) => [path, 'is a database of rpm, whose packages are not read'])
+}
+
+/** What a reader finds, or why it cannot. */
+function unlessUnreadable<T>(read: () => T): T | string {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof SyntaxError) return error.message
+    throw error
+  }
+}
