@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { printable } from '../model/quote.ts'
-import type { ExtensionFacts, ImageFacts } from '../postgres/facts.ts'
+import type { ImageFacts } from '../postgres/facts.ts'
+import { requiredBy } from '../postgres/rules-scripts.ts'
 
 /** What `CREATE EXTENSION` can create: name → version, and what must be there before. */
 export const providesSchema = z.record(z.string(), z.object({ version: z.string(), requires: z.array(z.string()) }))
@@ -18,10 +19,4 @@ export function providesOf({ extensions }: Pick<ImageFacts, 'extensions'>): Prov
       },
     ]),
   )
-}
-
-/** Of the default version, whose secondary control file comes first (extension.c). */
-function requiredBy({ control, secondary }: ExtensionFacts): readonly string[] {
-  const own = new Map(Object.entries(secondary)).get(control.defaultVersion ?? '')
-  return own?.requires ?? control.requires ?? []
 }

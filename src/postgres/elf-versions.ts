@@ -2,6 +2,8 @@ import type { ElfFile } from './elf-file.ts'
 
 const maxVersions = 10_000
 const base = 1
+/** A loader goes on without these. */
+const weak = 2
 
 /** Where the version tables of a file are, and how to read a name in them. */
 export interface VersionTable {
@@ -19,7 +21,10 @@ export function requiredVersions(file: ElfFile, table: VersionTable): Map<string
     const library = table.name(file.word(at + 4))
     const versions = required.get(library) ?? []
     const auxiliary = { at: at + file.word(at + 8), count: file.half(at + 2) }
-    for (const one of chain(file, auxiliary, { next: 12, budget })) versions.push(table.name(file.word(one + 8)))
+    for (const one of chain(file, auxiliary, { next: 12, budget })) {
+      const isWeak = (file.half(one + 4) & weak) !== 0
+      if (!isWeak) versions.push(table.name(file.word(one + 8)))
+    }
     required.set(library, versions)
   }
   return required

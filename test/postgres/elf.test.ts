@@ -50,7 +50,7 @@ function byReadelf(path: string): Partial<Elf> {
     .split(/(?= {2}File: )/)
     .slice(1)) {
     const library = / {2}File: (\S+)/.exec(part)?.[1] ?? ''
-    requires.set(library, [...(requires.get(library) ?? []), ...all(part, / {2}Name: (\S+)/g)])
+    requires.set(library, [...(requires.get(library) ?? []), ...all(part, / {2}Name: (\S+) {2}Flags: (?!WEAK)/g)])
   }
   return {
     interpreter: /\[Requesting program interpreter: (.*)\]/.exec(said)?.[1],
