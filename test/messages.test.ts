@@ -1,7 +1,10 @@
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import ssh2 from 'ssh2'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { pgoci } from './support/cli.ts'
 import { startRegistry } from './support/fault-registry.ts'
@@ -49,6 +52,12 @@ const cases: [string, () => Promise<string>][] = [
   ['changed host key', () => checkFailure({ connection: { ...connection, hostKey: 'ssh-ed25519 AAAA' } })],
   ['refused login', () => checkFailure({ connection: { ...connection, password: 'wrong' } })],
   ['unreachable host', () => checkFailure({ connection: { ...connection, port: 1 } })],
+  ['login that runs another command', () => onLogin('echo "Backups only."')],
+  ['login without a shell', () => onLogin('echo "This account is currently not available."; exit 1')],
+  ['login that wants a new password', () => onLogin('echo "WARNING: Your password has expired." >&2; exit 1')],
+  ['login that refuses in its own words', () => onLogin('echo "Use the other bastion." >&2; exit 2')],
+  ['account that has expired', () => expiredAccount()],
+  ['host that turns logins away', () => turnedAway()],
   ['bad reference', () => checkFailure({ image: 'docker.io/Postgres:17' })],
   ['reference with a scheme', () => checkFailure({ image: 'https://registry.example.com/postgres:17' })],
   ['bad digest', () => checkFailure({ image: 'registry.example.com/postgres@sha256:1234' })],
@@ -67,6 +76,7 @@ const cases: [string, () => Promise<string>][] = [
   ['damaged blob', () => damagedBlob()],
   ['store root that is no plain path', () => checkFailure({ root: '/var/lib/../lib/x y' })],
   ['unknown connection argument', () => checkFailure({ connection: { ...connection, hots: 'x' } })],
+  ['unknown PGOCI_VERIFY', () => withVerify('fast')],
   ['malformed registry settings', () => withRegistries('{"registry.example.com": {"insecur": true}}')],
   ['half a login in the registry settings', () => withRegistries('{"registry.example.com": {"username": "me"}}')],
   ['broken credentials file', () => withDockerConfig('{"auths": {"registry.example.com": {"auth": "secret')],
@@ -174,6 +184,40 @@ async function hostWith({ lacks, ...lying }: { lacks?: string[] } & Record<strin
 
 async function onHost(tools: { lacks: string[] }, more: Values = {}): Promise<string> {
   return checkFailure({ connection: { ...(await hostWith(tools)), ...more } })
+}
+
+/** A host whose sshd or login shell does this instead of what it is asked for. */
+async function onLogin(script: string): Promise<string> {
+  const server = await startSshd({ shell: ['sh', '-c', script] })
+  closing.push(server)
+  return checkFailure({ connection: connectionTo(server) })
+}
+
+async function expiredAccount(): Promise<string> {
+  const banner = 'Your account has expired; please contact your system administrator.\n'
+  const server = new ssh2.Server({ hostKeys: [sshd.privateKey], banner }, (client) =>
+    client.on('authentication', () => client.end()).on('error', () => {}),
+  )
+  return atPort(server as unknown as Server, { hostKey: sshd.hostKey })
+}
+
+function turnedAway(): Promise<string> {
+  return atPort(createServer((socket) => socket.end('Exceeded MaxStartups\r\n')))
+}
+
+async function atPort(server: Server, more: Values = {}): Promise<string> {
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { port } = server.address() as AddressInfo
+  const message = await checkFailure({ connection: { ...connection, ...more, port, dialErrorLimit: 1 } })
+  server.close()
+  return message
+}
+
+async function withVerify(text: string): Promise<string> {
+  vi.stubEnv('PGOCI_VERIFY', text)
+  const message = await checkFailure({})
+  vi.unstubAllEnvs()
+  return message
 }
 
 async function installOn(host: Record<string, string>, root: string): Promise<string> {

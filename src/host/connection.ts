@@ -20,7 +20,7 @@ const endpoint = {
   privateKeyPath: z.string().max(4096).optional(),
   privateKeyPassword: z.string().max(4096).optional(),
   agentSocketPath: z.string().max(4096).optional(),
-  /** How many failed attempts to give up after, default 3; -1: as many as fit in ten minutes. */
+  /** How many failed attempts to give up after, default 3, or 6 where the host turns logins away; -1: as many as fit in ten minutes. */
   dialErrorLimit: z.int().min(-1).max(1000).optional(),
   /** Seconds for one attempt, login included; default 15; 0: ten minutes. */
   perDialTimeout: z.int().min(0).max(600).optional(),

@@ -4,7 +4,7 @@ import { printable } from '../model/quote.ts'
 import { type Endpoint, endpointName } from './connection.ts'
 import { type Credentials, credentialsOf } from './credentials.ts'
 import { hostKeyCheck } from './host-key.ts'
-import { unreachable } from './refusal.ts'
+import { shutOut, unreachable } from './refusal.ts'
 import { dialTimeout, retried } from './retry.ts'
 
 export interface DialOptions {
@@ -51,7 +51,8 @@ async function login(endpoint: Endpoint, argument: string, options: Attempt): Pr
   const client = new ssh2.Client()
   const notes: string[] = []
   const failure = (error: Error & { level?: string; code?: string }) =>
-    hostKey.refusal() ?? explain(error, { endpoint, credentials, notes, through: through?.name, timeout })
+    hostKey.refusal() ?? explain(error, { endpoint, credentials, notes, through: through?.name, timeout, atLogin })
+  let atLogin: string | undefined
   let report: (why: string) => void = () => {}
   const lost = new Promise<string>((resolve) => {
     report = resolve
@@ -80,6 +81,13 @@ async function login(endpoint: Endpoint, argument: string, options: Attempt): Pr
     client.on('keyboard-interactive', (_name, _instructions, _language, prompts, finish) =>
       finish(prompts.map(({ echo }) => (echo ? '' : (endpoint.password ?? '')))),
     )
+    client.once('handshake', () => {
+      atLogin = ''
+    })
+    // The last one tells why; the first may be a notice for all.
+    client.on('banner', (text) => {
+      atLogin = text.trim().split('\n').at(-1)
+    })
     client.once('ready', () => {
       clearTimeout(timer)
       signal?.removeEventListener('abort', onAbort)
@@ -118,17 +126,18 @@ function explain(
     notes: readonly string[]
     through: string | undefined
     timeout: number
+    atLogin: string | undefined
   },
 ): ProviderError {
-  const { endpoint, credentials, through } = about
+  const { endpoint, credentials } = about
   const name = endpointName(endpoint)
   if (error.level === 'client-authentication') {
     const notes = about.notes.length > 0 ? ` (${printable(about.notes.join('; '))})` : ''
     return new ProviderError(
       'LOGIN_REFUSED',
-      `Cannot log in to ${name}: the host takes none of what was tried: ${credentials.tried}${notes}; check the user, and that its authorized_keys or password fit`,
+      `Cannot log in to ${name}: the host takes none of what was tried: ${credentials.tried}${notes}; check the user, that its authorized_keys or password fit, and ${shutOut}`,
       { cause: error },
     )
   }
-  return unreachable(endpoint, { error, through, timeout: about.timeout })
+  return unreachable(endpoint, { error, ...about })
 }

@@ -1,5 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import type { Running } from './collect.ts'
 
@@ -50,9 +51,11 @@ export async function startThrough({ socket, host, name, lost }: Master, command
   if (before !== undefined) {
     if (before.code === undefined)
       throw new Error(before.stderr.trim() || ((await whyLost(lost)).lost ?? 'ssh ended without a word'))
+    const [stdout, stderr] = [Readable.from([Buffer.from(before.stdout)]), Readable.from([Buffer.from(before.stderr)])]
     return {
-      ...{ name, stdin: child.stdin, stop: () => {}, ended: Promise.resolve({ code: before.code }) },
-      ...{ stdout: Readable.from([Buffer.from(before.stdout)]), stderr: Readable.from([Buffer.from(before.stderr)]) },
+      ...{ name, stdin: child.stdin, stdout, stderr, stop: () => {} },
+      // Not before both were read, as a process does.
+      ended: Promise.all([once(stdout, 'end'), once(stderr, 'end')]).then(() => ({ code: before.code })),
     }
   }
   return {
@@ -74,7 +77,11 @@ async function begun(
   }
   child.stderr.on('data', onError)
   const isBegun = new Promise<true>((resolve, reject) => {
-    const timer = setTimeout(() => fail(`it starts no command in ${openTimeout / 1000} s`), openTimeout)
+    // A ForceCommand that waits for input ends with it, and then it is told as such.
+    let timer = setTimeout(() => {
+      child.stdin.end()
+      timer = setTimeout(() => fail(`it starts no command in ${openTimeout / 1000} s`), 2000)
+    }, openTimeout)
     closed.then(() => clearTimeout(timer))
     const fail = (why: string) => {
       child.kill()

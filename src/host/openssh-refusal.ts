@@ -1,7 +1,7 @@
 import { ProviderError } from '../model/error.ts'
 import { printable } from '../model/quote.ts'
 import { type Endpoint, endpointName } from './connection.ts'
-import { unreachable } from './refusal.ts'
+import { shutOut, unreachable } from './refusal.ts'
 
 /** Whether ssh gave up because of a host's key. */
 export function isKeyRefused(said: string): boolean {
@@ -26,12 +26,14 @@ export function notConnected(
   if (/permission denied|too many authentication failures|no more authentication methods/i.test(said))
     return new ProviderError(
       'LOGIN_REFUSED',
-      `Cannot log in to ${name}: ssh says "${last}"; check with ssh -o BatchMode=yes that it logs in there without a question, and what -v tells`,
+      `Cannot log in to ${name}: ssh says "${last}"; check with ssh -v -o BatchMode=yes that it logs in there without a question, and ${shutOut}`,
     )
   const hops = endpoint.proxy === undefined ? undefined : endpointName(endpoint.proxy)
   return unreachable(endpoint, {
     error: new Error(last || 'ssh ended without a word'),
     through: hops,
     timeout: end.timeout,
+    // Then it is silent.
+    atLogin: last === '' && end.code === 255 ? '' : undefined,
   })
 }

@@ -1,14 +1,19 @@
 import { messageOf, ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
 import { type Endpoint, endpointName } from './connection.ts'
-import type { ExecResult } from './transport.ts'
 
 /** What to say of a host that could not be reached, from what the network, ssh2 or ssh said. */
 export function unreachable(
   endpoint: Endpoint,
-  about: { readonly error: Error & { code?: string }; readonly through: string | undefined; readonly timeout: number },
+  about: {
+    readonly error: Error & { code?: string }
+    readonly through: string | undefined
+    readonly timeout: number
+    /** That the keys were exchanged already, and what the host has said since. */
+    readonly atLogin?: string | undefined
+  },
 ): ProviderError {
-  const { error, through, timeout } = about
+  const { error, through, timeout, atLogin } = about
   // Another port than 22 is in the name.
   const port = (endpoint.port ?? 22) === 22 ? 'port 22' : 'that port'
   const why = /timed? ?out/i.test(error.message)
@@ -17,7 +22,11 @@ export function unreachable(
       ? `nothing listens on ${port}; check the port, and that sshd runs there`
       : error.code === 'ENOTFOUND' || error.code === 'EAI_AGAIN' || /could not resolve/i.test(error.message)
         ? 'its name is not known here; check the name and DNS'
-        : `${printable(messageOf(error))}; check that it is up, and that an SSH server answers on ${port}`
+        : atLogin !== undefined
+          ? `it closed the connection at the login${atLogin && `, saying ${quote(atLogin)}`}; check there that the account has not expired, and that users may log in now (/etc/nologin)`
+          : isTurnedAway(error)
+            ? `it closed the connection before any login: its sshd takes no more at once (MaxStartups, PerSourcePenalties), or no SSH server answers on ${port}; check which, and run it again`
+            : `${printable(messageOf(error))}; check that it is up, and that an SSH server answers on ${port}`
   return new ProviderError(
     'HOST_UNREACHABLE',
     `Cannot reach ${endpointName(endpoint)}${through ? ` through ${through}` : ''}: ${why}`,
@@ -25,41 +34,13 @@ export function unreachable(
   )
 }
 
-/** What to say when an answer has no last line: only a new probe tells what was done. */
-export function stoppedShort(on: string, { lost, stderr }: ExecResult): ProviderError {
-  const why = lost ?? (printable(stderr.trim(), 300) || 'the shell was killed there, or the connection was lost')
-  return new ProviderError(
-    'HOST_UNREACHABLE',
-    `Cannot tell what happened on ${on}: its answer stopped short (${why}); run it again, it goes on from what is there`,
-  )
-}
+/** What else to look at where a login is refused: hosts tell nobody why. */
+export const shutOut = 'that the account is neither expired nor shut out there (AllowUsers)'
 
-/** What to say when an answer has no first line either. */
-export function notStarted(on: string, result: ExecResult, sudo: boolean): ProviderError {
-  // Above 128 stands the signal that ended a command (POSIX, "Exit Status for Commands").
-  if (result.code === undefined || result.code > 128) return stoppedShort(on, result)
-  const said = printable((result.stderr.trim() || result.stdout.trim()).split('\n').slice(-2).join(' '), 300)
-  if (sudo) {
-    const [, remedy = 'set sudoPassword, connect as root, or give the user NOPASSWD for all commands in its sudoers'] =
-      sudoRemedies.find(([pattern]) => pattern.test(said)) ?? []
-    return new ProviderError('HOST_REFUSED', `Cannot become root on ${on}: ${said}; ${remedy}`)
-  }
-  return new ProviderError(
-    'HOST_REFUSED',
-    `Cannot run a shell on ${on}: ${said || `it ended with status ${result.code}`}; check that the user may log in and run sh there`,
-  )
+/** Whether a host closed a connection at once, as ssh2 and ssh tell it: one that has too many logins at a time does. */
+export function isTurnedAway(error: unknown): boolean {
+  return /lost before handshake|ECONNRESET|^kex_exchange_identification: .*(?:closed|reset)/.test(messageOf(error))
 }
-
-/** Not tried again by this process: accounts are locked for that. */
-export function wrongSudoPassword(on: string): ProviderError {
-  return new ProviderError('LOGIN_REFUSED', `Cannot become root on ${on}: sudo does not take sudoPassword; correct it`)
-}
-
-const sudoRemedies: readonly (readonly [RegExp, string])[] = [
-  [/not found|unknown command/i, 'install sudo there, or connect as root without sudo'],
-  [/not in the sudoers file|not allowed to/, 'give the user sudo rights there for all commands, or connect as root'],
-  [/tty/, 'put "Defaults:USER !requiretty" into its sudoers, or connect as root'],
-]
 
 /** What to say of FAIL lines, by their code. */
 export function refused(on: string, code: string, found: readonly string[]): ProviderError {

@@ -1,9 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { ProviderError } from '../model/error.ts'
 import type { Endpoint } from './connection.ts'
+import { isTurnedAway } from './refusal.ts'
 
 /** The longest that all attempts to reach a host may take. */
 const longestDial = 600_000
+
+/** Failed attempts, where the connection does not say: hosts that have too many logins at once are asked more often. */
+const usualLimit = 3
+const turnedAwayLimit = 6
 
 /**
  * Tries to log in as often as `dialErrorLimit` allows. Only what may pass by itself is tried again: a refused key or
@@ -14,15 +19,18 @@ export async function retried<T>(
   attempt: () => Promise<T>,
   { signal }: { readonly signal?: AbortSignal },
 ): Promise<T> {
-  const limit = endpoint.dialErrorLimit ?? 3
   const last = Date.now() + longestDial
   for (let errors = 1, pause = 500; ; errors += 1, pause = Math.min(pause * 2, 10_000)) {
     try {
       return await attempt()
     } catch (error) {
       const mayPass = error instanceof ProviderError && error.code === 'HOST_UNREACHABLE'
+      const limit = endpoint.dialErrorLimit ?? (mayPass && isTurnedAway(error.cause) ? turnedAwayLimit : usualLimit)
       if (!mayPass || (limit >= 0 && errors >= limit) || Date.now() + pause > last) throw error
-      await delay(pause, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted())
+      // Who was turned away together must not come back together.
+      await delay(pause * (0.5 + Math.random()), undefined, signal ? { signal } : {}).catch(() =>
+        signal?.throwIfAborted(),
+      )
     }
   }
 }

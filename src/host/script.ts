@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { notStarted, refused, stoppedShort, wrongSudoPassword } from './refusal.ts'
+import { notStarted, stoppedShort } from './not-started.ts'
+import { refused } from './refusal.ts'
 import { type Sudo, sudoDialog } from './sudo.ts'
 import type { Transport } from './transport.ts'
 import { commandLine, scriptLine, type Verb, verbText } from './verb.ts'
@@ -13,9 +14,6 @@ export interface ScriptOptions {
   /** Is told for whom the host's lock waits, in lines for people. */
   readonly waiting?: { readonly limit: number; readonly tell: (line: string) => void } | undefined
 }
-
-/** Where it was wrong once: a second try could lock the account. */
-const wrongPasswords = new WeakMap<Transport, Error>()
 
 /**
  * Runs a verb of the store on a host and returns the lines of its answer, split at tabs.
@@ -31,9 +29,7 @@ export async function runScript(
 ): Promise<string[][]> {
   const nonce = randomUUID()
   const { stdin = '', sudo = false, waiting, ...others } = options
-  const known = wrongPasswords.get(transport)
-  if (known && typeof sudo === 'object') throw known
-  const dialog = typeof sudo === 'object' ? sudoDialog(sudo.password, nonce) : undefined
+  const dialog = typeof sudo === 'object' ? sudoDialog(transport, sudo.password, nonce) : undefined
   const hears = waiting ? hearWaiting(nonce, { name: transport.name, ...waiting }) : undefined
   const input = joined(scriptLine(verbText(verb), [nonce, ...words]), stdin)
   const result = await transport
@@ -41,7 +37,7 @@ export async function runScript(
       ...others,
       ...dialog?.listeners,
       onOutput: (chunk) => {
-        dialog?.listeners.onOutput?.(chunk)
+        dialog?.listeners.onOutput(chunk)
         hears?.(chunk)
       },
       stdin: dialog ? dialog.stdin(typeof input === 'string' ? Readable.from([Buffer.from(input)]) : input) : input,
@@ -49,14 +45,7 @@ export async function runScript(
     .finally(() => dialog?.end())
   const begin = `BEGIN ${nonce}\n`
   const start = result.stdout.indexOf(begin)
-  if (start < 0) {
-    if (dialog === undefined) throw notStarted(transport.name, result, sudo === true)
-    const error = dialog.isWrong()
-      ? wrongSudoPassword(transport.name)
-      : notStarted(transport.name, { ...result, stderr: dialog.clean(result.stderr) }, true)
-    if (dialog.isWrong()) wrongPasswords.set(transport, error)
-    throw error
-  }
+  if (start < 0) throw dialog?.refusal(result) ?? notStarted(transport.name, result, sudo === true)
   const lines = result.stdout
     .slice(start + begin.length)
     .split('\n')

@@ -19,7 +19,7 @@ export interface EndpointArgs {
   readonly privateKeyPassword?: pulumi.Input<string> | undefined
   /** Socket of an SSH agent. @default SSH_AUTH_SOCK, where neither key nor password is given */
   readonly agentSocketPath?: pulumi.Input<string> | undefined
-  /** After how many failed attempts to give up; -1: as many as fit in ten minutes. @default 3 */
+  /** After how many failed attempts to give up; -1: as many as fit in ten minutes. @default 3; 6 where the host turns logins away */
   readonly dialErrorLimit?: pulumi.Input<number> | undefined
   /** Seconds for one attempt, login included; 0: ten minutes. @default 15 */
   readonly perDialTimeout?: pulumi.Input<number> | undefined

@@ -18,7 +18,7 @@ import { configureRegistries } from './registries.ts'
 import { commit, observe } from './session.ts'
 import { hasUnknown, toState } from './state.ts'
 import { unreachable } from './unreachable.ts'
-import { configureVerify } from './verify.ts'
+import { configureVerify, verify } from './verify.ts'
 
 function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
   const { schema, nameOf } = kind
@@ -39,6 +39,8 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
       const parsed = schema.safeParse(program)
       if (!parsed.success) return { inputs: news, failures: failuresOf(parsed.error) }
       try {
+        // A setting that no host could be looked at with is told before anything is changed.
+        verify()
         return { inputs: toState({ ...(await counted(() => pin(kind, olds, parsed.data as Inputs))), __provider }) }
       } catch (error) {
         if (!(error instanceof ProviderError)) throw error

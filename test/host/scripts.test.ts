@@ -72,7 +72,7 @@ describe('whatever the login shell is', () => {
     await expect(probe(targetAt('/nowhere', transport), { verify: 'none' })).rejects.toMatchObject({
       code: 'HOST_REFUSED',
       message: expect.stringMatching(
-        /^Cannot run a shell on localhost: This account is currently not available\.; check that/,
+        /^Cannot run a shell on localhost: This account is currently not available\.; give the user a shell/,
       ),
     })
   })

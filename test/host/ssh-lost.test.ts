@@ -152,7 +152,7 @@ describe('an address where no SSH server is', () => {
   test('another program that answers there is named as such', async () => {
     const { port } = await listening((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))
     expect(await refusal({ ...base, port })).toMatch(
-      /^HOST_UNREACHABLE: .*check that it is up, and that an SSH server answers/,
+      /^HOST_UNREACHABLE: .*closed the connection before any login: .*, or no SSH server answers on that port;/,
     )
   })
 })

@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
@@ -15,14 +16,32 @@ export interface OpenSsh {
   readonly hostKeys: { readonly ed25519: string; readonly rsa: string }
   readonly key: string
   readonly lockedKey: string
+  /** Makes a key that logs in as any user, with these options of authorized_keys(5) before it. */
+  authorize(options: string): string
   readonly log: () => string
   /** Sends a signal to the processes that serve its sessions. */
   signalSessions(signal: NodeJS.Signals): number
   close(): Promise<void>
 }
 
-/** The real sshd on loopback, with its own keys and configuration, in the foreground. */
-export async function startOpenSsh(options: { settings?: readonly string[] } = {}): Promise<OpenSsh> {
+/** Somebody whom only this sshd knows. */
+export interface TestUser {
+  readonly name: string
+  readonly shell?: string
+  readonly password?: string
+  /** Days since 1970: when the account ended, and when the password was changed last. */
+  readonly expired?: number
+  readonly changed?: number
+}
+
+/**
+ * The real sshd on loopback, with its own keys and configuration, in the foreground.
+ *
+ * @param options.users are in its own /etc/passwd and /etc/shadow, which needs root
+ */
+export async function startOpenSsh(
+  options: { settings?: readonly string[]; users?: readonly TestUser[] } = {},
+): Promise<OpenSsh> {
   const folder = temporaryFolder()
   // The separated process of a root's sshd wants it, and says so only in its log.
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true })
@@ -38,6 +57,8 @@ export async function startOpenSsh(options: { settings?: readonly string[] } = {
   writeFileSync(join(folder, 'authorized'), `${publicHalf(key)}\n${publicHalf(lockedKey)}\n`)
   const port = await freePort()
   const settings = [
+    // The first value of a setting counts.
+    ...(options.settings ?? []),
     `Port ${port}`,
     'ListenAddress 127.0.0.1',
     `HostKey ${hostEd25519}`,
@@ -48,12 +69,11 @@ export async function startOpenSsh(options: { settings?: readonly string[] } = {
     'UsePAM no',
     'PermitRootLogin yes',
     'PasswordAuthentication no',
-    ...(options.settings ?? []),
   ]
   writeFileSync(join(folder, 'config'), settings.map((line) => `${line}\n`).join(''))
-  const sshd = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', join(folder, 'config')], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
+  const words = ['/usr/sbin/sshd', '-D', '-e', '-f', join(folder, 'config')]
+  const [program = '', ...others] = options.users === undefined ? words : withUsers(options.users, folder, words)
+  const sshd = spawn(program, others, { stdio: ['ignore', 'ignore', 'pipe'] })
   let log = ''
   await new Promise<void>((resolve, reject) => {
     sshd.once('exit', () => reject(new Error(`sshd did not start:\n${log}`)))
@@ -76,6 +96,11 @@ export async function startOpenSsh(options: { settings?: readonly string[] } = {
     hostKeys: { ed25519: line(hostEd25519), rsa: line(hostRsa) },
     key,
     lockedKey,
+    authorize: (limits) => {
+      const path = keygen(`client-${randomUUID()}`, 'ed25519')
+      appendFileSync(join(folder, 'authorized'), `${limits} ${publicHalf(path)}\n`)
+      return path
+    },
     log: () => log,
     signalSessions: (signal) => {
       const serving = descendantsOf(sshd.pid ?? 0).filter((pid) => commandOf(pid).startsWith('sshd'))
@@ -89,6 +114,21 @@ export async function startOpenSsh(options: { settings?: readonly string[] } = {
       await once(sshd, 'exit')
     },
   }
+}
+
+/** The command that runs another with these users, in a mount namespace of its own. */
+function withUsers(users: readonly TestUser[], folder: string, words: readonly string[]): string[] {
+  const passwd = users.map(({ name, shell = '/bin/sh' }, index) => `${name}:x:${62000 + index}:65534::/:${shell}\n`)
+  const shadow = users.map(({ name, password, expired = '', changed = 20000 }) => {
+    const hash =
+      password === undefined ? '*' : execFileSync('openssl', ['passwd', '-6', '-stdin'], { input: password }).toString()
+    return `${name}:${hash.trim()}:${changed}:0:99999:7::${expired}:\n`
+  })
+  const mounts = Object.entries({ passwd, shadow }).map(([file, lines]) => {
+    writeFileSync(join(folder, file), readFileSync(`/etc/${file}`, 'utf8') + lines.join(''), { mode: 0o644 })
+    return `mount --bind ${join(folder, file)} /etc/${file} &&`
+  })
+  return ['unshare', '--mount', 'sh', '-c', `${mounts.join(' ')} exec "$@"`, 'sh', ...words]
 }
 
 function descendantsOf(pid: number): number[] {
