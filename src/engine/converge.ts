@@ -7,8 +7,9 @@ import { ProviderError } from '../model/error.ts'
 import { parseManifest } from '../model/manifest.ts'
 import type { Tree } from '../model/tree.ts'
 import { type Change, declare } from './declare.ts'
-import { type Generation, planGeneration } from './generation.ts'
+import { type Generation, planGeneration, presentMembers } from './generation.ts'
 import type { LoadedMember } from './member.ts'
+import { findMissing } from './missing.ts'
 import { namesByDigest, objectsOf, takeOwn } from './objects.ts'
 import type { Packing } from './pack.ts'
 import { distributionName, type Member, parseRecord, type Record } from './record.ts'
@@ -16,6 +17,8 @@ import type { Relay } from './relay.ts'
 import { type Bringer, send } from './send.ts'
 
 const attempts = 3
+/** As many are asked for in the first look, which knows nothing yet of what the host's trees have: 70 KB. */
+const fewObjects = 1000
 
 export interface ConvergeOptions {
   /** Loads a member that is already declared on the host, when its files must be sent again. */
@@ -71,12 +74,13 @@ async function attempt(
   const loaded = new Map<string, LoadedMember>()
   for (const change of changes) if (change.do === 'put') loaded.set(change.member.name, change.loaded)
   const changed = objectsOf([...loaded.values()].map(({ tree }) => tree))
+  const asked = changed.size > fewObjects ? [] : [...changed.keys()]
   const reused = changes.filter((change) => change.do === 'reuse')
   const seen = await probe(target, {
     verify: options.verify ?? 'quick',
     purpose: options.isSuspect ? 'recheck' : 'change',
     give: reused.map(({ member }) => member.treeDigest),
-    objects: changed.keys(),
+    objects: asked,
     ...signal,
   })
   const before = seen.record === undefined ? undefined : parseRecord(seen.record, target.transport.name)
@@ -105,12 +109,15 @@ async function attempt(
   const generation = planGeneration(seen, { before, members, layout, treeOf }, { home, place })
   if (generation.isCurrent) return { members, freed: undefined }
 
-  // Objects that nobody damaged and that only unchanged members bring are on the host; else all are asked for.
-  const all = objectsOf([generation.root.tree, generation.live.tree])
   const isDamaged = seen.deviations.size > 0 || seen.bad.size > 0 || seen.store.length > 0
   const isSuspect = options.isSuspect || isDamaged || lost.length > 0
-  const asked = isSuspect ? await probe(target, { verify: 'none', objects: all.keys(), ...signal }) : seen
-  const objects = namesByDigest([...all.values()].filter(({ name }) => asked.missing.has(name) || seen.bad.has(name)))
+  const written = [generation.root, generation.live].filter((one) => isSuspect || one.isNew).map(({ tree }) => tree)
+  const all = objectsOf(written)
+  const there = isSuspect ? [] : [...presentMembers(before?.members ?? []), ...reused.map(({ member }) => member)]
+  const whole = objectsOf(there.flatMap(({ treeDigest }) => trees.get(treeDigest) ?? []))
+  const known = new Set([...whole.keys(), ...asked])
+  const missing = await findMissing(target, all.keys(), { seen, known, ...signal })
+  const objects = namesByDigest([...all.values()].filter(({ name }) => missing.has(name) || seen.bad.has(name)))
   const bringers: Bringer[] = []
   for (const member of members) {
     const own = takeOwn(objects, treeOf(member))
@@ -141,10 +148,7 @@ async function attempt(
       compression: seen.compression === 'zstd' ? 'zstd' : 'cat',
       bringers,
       bad: [...seen.bad].filter((name) => all.has(name)),
-      manifests: [
-        ...[generation.root, generation.live].filter((one) => isSuspect || one.isNew).map(({ tree }) => tree),
-        ...members.filter(isNew).map(treeOf),
-      ],
+      manifests: [...written, ...members.filter(isNew).map(treeOf)],
     },
     { packing: options.packing, relay: options.relay, ...signal },
   )

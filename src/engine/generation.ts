@@ -45,10 +45,8 @@ export function planGeneration(
   const distribution = members.find(({ name }) => name === distributionName)
   if (layout === undefined || distribution === undefined) throw noDistribution(where.place)
   const key = liveKey(distribution)
-  // What was built for another major waits, declared, until its own update comes.
-  const present = members.filter(({ major }) => major === undefined || major === distribution.major)
   const merged = merge(
-    present.map((member) => ({ name: member.name, image: member.image, tree: treeOf(member) })),
+    presentMembers(members).map((member) => ({ name: member.name, image: member.image, tree: treeOf(member) })),
     { livePath: `${where.home}/live/${key}`, ...layout },
   )
   const root = chooseTree(merged.root, seen, 'root')
@@ -62,6 +60,12 @@ export function planGeneration(
     root.name === current.get('root')?.name &&
     live.name === current.get('live')?.name
   return { number: seen.last + 1, key, layout, root, live, isCurrent }
+}
+
+/** Those whose files are in the trees: what was built for another major waits, declared, until its own update comes. */
+export function presentMembers(members: readonly Member[]): Member[] {
+  const distribution = members.find(({ name }) => name === distributionName)
+  return members.filter(({ major }) => major === undefined || major === distribution?.major)
 }
 
 /** A tree that is whole is used again; a damaged one is never written to, but gets a new one beside it. */

@@ -22,6 +22,8 @@ interface Mapped {
 /** What a host says of one instance. */
 export interface Probe {
   readonly machine: string
+  /** There is no tree in the store, if there is one, so that all objects are missing. */
+  readonly isEmpty: boolean
   readonly compression: 'zstd' | 'gzip' | 'cat'
   /** 0 when the instance is not there, or its link `current` leads astray. */
   readonly generation: number
@@ -86,6 +88,7 @@ export function parseProbe(lines: readonly (readonly string[])[]): Probe {
   const generation = number(one.get('generation'))
   return {
     machine: one.get('machine') ?? '',
+    isEmpty: one.get('empty') !== undefined,
     compression: one.get('zstd') === 'yes' ? 'zstd' : one.get('gzip') === 'yes' ? 'gzip' : 'cat',
     generation,
     shown: number(one.get('shown')),

@@ -18,7 +18,7 @@ cd "$parent" || fail HOST_REFUSED "$(id -un) may not enter $parent"
 if ! open_store; then
   check_mount
   say generation 0
-  sed -n "s/^want /missing$tab/p" "$scratch/asked"
+  say empty yes
   echo OK
   exit 0
 fi
@@ -58,7 +58,11 @@ for each in "$home"/generations/*; do
   done
 done
 for each in trees/*; do
-  among "${each#trees/}" "$born" || [ ! -d "$each" ] || say tree "0${tab}other$tab${each#trees/}"
+  if [ ! -d "$each" ]; then
+    say empty yes
+  elif ! among "${each#trees/}" "$born"; then
+    say tree "0${tab}other$tab${each#trees/}"
+  fi
 done
 
 check_link() { # check_link LINK TARGET: of the instance's folder

@@ -22,14 +22,24 @@ const folder = mkdtempSync(join(tmpdir(), 'pgoci-converge-'))
 const cache = openCache(join(folder, 'cache'))
 const packs = packing(folder)
 const platform = `linux/${process.arch === 'arm64' ? 'arm64' : 'amd64'}`
+/** So many objects that a first look does not ask for each of them. */
+const many = new Map(
+  Array.from({ length: 1200 }, (_, index) => [`share/postgresql/many/${index}`, Buffer.from(`${index}`)]),
+)
 let digests: Map<string, string>
 let target: StoreTarget
 let execs = 0
+let asked = 0
 let stores = 0
 
 beforeAll(async () => {
   digests = await writeLayout(join(folder, 'images'), [
     { tag: 'pg18', files: distributionFiles() },
+    {
+      tag: 'pg18-2',
+      files: [distributionFiles(), many, new Map([['share/postgresql/many/0', Buffer.from('second')]])],
+    },
+    { tag: 'pg18-1', files: [distributionFiles(), many] },
     { tag: 'hstore', files: extensionFiles('hstore') },
     { tag: 'hstore-2', files: extensionFiles('hstore', (control) => `# second\n${control}`) },
     { tag: 'cube', files: extensionFiles('cube') },
@@ -43,6 +53,7 @@ beforeEach(async () => {
   const host = localTransport()
   const exec: typeof host.exec = (command, options) => {
     execs += 1
+    if (typeof options?.stdin === 'string') asked += options.stdin.match(/^want /gm)?.length ?? 0
     return host.exec(command, options)
   }
   const transport = { ...host, exec }
@@ -56,6 +67,7 @@ beforeEach(async () => {
   }
   await change(await put(distributionName, 'pg18'))
   execs = 0
+  asked = 0
 })
 
 const request = (image: string): ImageRequest => {
@@ -92,6 +104,19 @@ test('a change takes a probe and a push, the same again a probe', async () => {
   expect(execs).toBe(2)
   await change(await put('hstore', 'hstore'))
   expect(execs).toBe(3)
+})
+
+test('a host is asked for objects that its own trees do not tell of, and for none when it goes back', async () => {
+  const cost = async (tag: string) => {
+    ;[execs, asked] = [0, 0]
+    await change(await put(distributionName, tag))
+    return { execs, asked }
+  }
+  expect(await cost('pg18-1')).toEqual({ execs: 3, asked: 1200 })
+  expect(await cost('pg18-2')).toEqual({ execs: 3, asked: 1 })
+  expect(await cost('pg18-1')).toEqual({ execs: 2, asked: 0 })
+  await change({ do: 'delete', name: distributionName, token: distributionName })
+  expect(await cost('pg18-1')).toMatchObject({ asked: 0 })
 })
 
 test('Bug: an object that is gone from the store, but not from its trees, is sent again', async () => {
