@@ -8,6 +8,7 @@ import { parseManifest } from '../model/manifest.ts'
 import type { Tree } from '../model/tree.ts'
 import { type Change, declare } from './declare.ts'
 import { type Generation, planGeneration, presentMembers } from './generation.ts'
+import { currentLikes, likeOf } from './like.ts'
 import type { LoadedMember } from './member.ts'
 import { findMissing } from './missing.ts'
 import { namesByDigest, objectsOf, takeOwn } from './objects.ts'
@@ -111,8 +112,11 @@ async function attempt(
 
   const isDamaged = seen.deviations.size > 0 || seen.bad.size > 0 || seen.store.length > 0
   const isSuspect = options.isSuspect || isDamaged || lost.length > 0
-  const written = [generation.root, generation.live].filter((one) => isSuspect || one.isNew).map(({ tree }) => tree)
-  const all = objectsOf(written)
+  const likes = isSuspect || before === undefined ? undefined : currentLikes(seen, before, { trees, home })
+  const written = (['root', 'live'] as const)
+    .map((role) => ({ ...generation[role], like: likeOf(likes?.[role], generation[role].tree) }))
+    .filter(({ isNew }) => isSuspect || isNew)
+  const all = objectsOf(written.map(({ tree }) => tree))
   const there = isSuspect ? [] : [...presentMembers(before?.members ?? []), ...reused.map(({ member }) => member)]
   const whole = objectsOf(there.flatMap(({ treeDigest }) => trees.get(treeDigest) ?? []))
   const known = new Set([...whole.keys(), ...asked])
@@ -138,6 +142,9 @@ async function attempt(
   }
   // The probe has proven the others to be there, and their hashes make megabytes that do not compress.
   const isNew = ({ treeDigest }: Member) => isSuspect || !seen.manifests.has(treeDigest)
+  const newManifests = members
+    .filter(isNew)
+    .map((member) => ({ tree: treeOf(member), like: likeOf(likes?.members.get(member.name), treeOf(member)) }))
   const freed = await send(
     target,
     {
@@ -148,7 +155,8 @@ async function attempt(
       compression: seen.compression === 'zstd' ? 'zstd' : 'cat',
       bringers,
       bad: [...seen.bad].filter((name) => all.has(name)),
-      manifests: [...written, ...members.filter(isNew).map(treeOf)],
+      trees: written.filter(({ isNew }) => isNew),
+      manifests: [...written, ...newManifests],
     },
     { packing: options.packing, relay: options.relay, ...signal },
   )

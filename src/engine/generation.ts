@@ -2,7 +2,7 @@ import type { Probe } from '../host/answer.ts'
 import { hexOf } from '../model/digest.ts'
 import { type Tree, treeDigest } from '../model/tree.ts'
 import { noDistribution, sameMembers } from './declare.ts'
-import { merge } from './merge.ts'
+import { type Merged, merge } from './merge.ts'
 import { objectsOf } from './objects.ts'
 import { distributionName, type Member, type Record } from './record.ts'
 import { liveKey } from './resource.ts'
@@ -45,10 +45,7 @@ export function planGeneration(
   const distribution = members.find(({ name }) => name === distributionName)
   if (layout === undefined || distribution === undefined) throw noDistribution(where.place)
   const key = liveKey(distribution)
-  const merged = merge(
-    presentMembers(members).map((member) => ({ name: member.name, image: member.image, tree: treeOf(member) })),
-    { livePath: `${where.home}/live/${key}`, ...layout },
-  )
+  const merged = mergeMembers(members, { layout, treeOf, home: where.home })
   const root = chooseTree(merged.root, seen, 'root')
   const live = chooseTree(merged.live, seen, 'live')
   const current = new Map(seen.trees.filter((one) => one.generation === seen.generation).map((one) => [one.role, one]))
@@ -60,6 +57,19 @@ export function planGeneration(
     root.name === current.get('root')?.name &&
     live.name === current.get('live')?.name
   return { number: seen.last + 1, key, layout, root, live, isCurrent }
+}
+
+/** The trees of an instance that declares these members, the distribution among them. */
+export function mergeMembers(
+  members: readonly Member[],
+  from: { readonly layout: Record['layout']; readonly treeOf: (member: Member) => Tree; readonly home: string },
+): Merged {
+  const { layout, treeOf, home } = from
+  const distribution = members.find(({ name }) => name === distributionName) as Member
+  return merge(
+    presentMembers(members).map((member) => ({ name: member.name, image: member.image, tree: treeOf(member) })),
+    { livePath: `${home}/live/${liveKey(distribution)}`, ...layout },
+  )
 }
 
 /** Those whose files are in the trees: what was built for another major waits, declared, until its own update comes. */

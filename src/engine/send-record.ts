@@ -39,6 +39,7 @@ export async function sendRecord(
       compression: 'cat',
       bringers: [],
       bad: [],
+      trees: [],
       manifests: [],
     },
     { packing: options.packing, ...(options.signal ? { signal: options.signal } : {}) },

@@ -6,7 +6,6 @@ import type { Freed } from '../host/freed.ts'
 import { push, type Remote, type StoreTarget } from '../host/store.ts'
 import { digestOf, hexOf } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
-import type { Tree } from '../model/tree.ts'
 import type { Generation } from './generation.ts'
 import type { LoadedMember } from './member.ts'
 import { bytesOf } from './objects.ts'
@@ -33,7 +32,8 @@ export interface Shipment {
   readonly bringers: readonly Bringer[]
   /** Objects on the host that are damaged and give way. */
   readonly bad: readonly string[]
-  readonly manifests: readonly Tree[]
+  readonly trees: Transfer['trees']
+  readonly manifests: Transfer['manifests']
 }
 
 /**
@@ -45,10 +45,9 @@ export async function send(
   shipment: Shipment,
   options: { readonly packing: Packing; readonly relay?: Relay | undefined; readonly signal?: AbortSignal },
 ): Promise<Freed | undefined> {
-  const { generation, bringers, bad, manifests, compression } = shipment
+  const { generation, bringers, bad, trees, manifests, compression } = shipment
   const signal = options.signal ? { signal: options.signal } : {}
   const transaction = randomUUID()
-  const newTrees = [generation.root, generation.live].filter(({ isNew }) => isNew)
   const packs: Pack[] = []
   for (const { member, objects } of bringers)
     packs.push(
@@ -61,7 +60,7 @@ export async function send(
     transaction,
     written: new Set(bringers.flatMap(({ objects }) => [...objects.values()].flatMap((names) => [...names]))),
     bad,
-    trees: new Map(newTrees.map(({ name, tree }) => [name, tree])),
+    trees,
     manifests,
     generation: generationFolder(shipment),
   }
@@ -69,7 +68,7 @@ export async function send(
     const tar = packTar(transferMembers(transfer))
     return compression === 'zstd' ? compress(tar) : tar
   }
-  const entries = newTrees.reduce((sum, { tree }) => sum + tree.size, 0)
+  const entries = trees.reduce((sum, { tree }) => sum + tree.size, 0)
   const bytes = bringers.reduce((sum, { member, objects }) => sum + bytesOf(objects, member.tree), 0)
   const attempt = (remotes: ReadonlyMap<Pack, Remote>) => {
     const fetched = [...remotes.values()].reduce((sum, { size }) => sum + size, 0)

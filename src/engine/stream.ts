@@ -1,7 +1,8 @@
 import type { Member as TarMember } from '../archive/pack.ts'
 import { type Digest, digestOf, hexOf } from '../model/digest.ts'
 import { emptyFile } from '../model/manifest.ts'
-import { type Entry, formatManifest, objectName, type Tree } from '../model/tree.ts'
+import { addParents, type Entry, formatLine, formatManifest, objectName, type Tree } from '../model/tree.ts'
+import type { Like } from './like.ts'
 import type { Content } from './member.ts'
 
 /** Where a stream is unpacked on a host; whoever holds the lock has it for himself. */
@@ -27,6 +28,12 @@ export async function* objectMembers(
   }
 }
 
+/** A tree that a host is to have; made of another one where there is one that it is like. */
+export interface Made {
+  readonly tree: Tree
+  readonly like?: Like | undefined
+}
+
 /** What a host gets after its new objects: the trees that link to them, and the generation, COMPLETE last. */
 export interface Transfer {
   readonly transaction: string
@@ -34,8 +41,8 @@ export interface Transfer {
   readonly written: ReadonlySet<string>
   /** Objects on the host that are damaged and give way. */
   readonly bad: readonly string[]
-  readonly trees: ReadonlyMap<string, Tree>
-  readonly manifests: readonly Tree[]
+  readonly trees: readonly (Made & { readonly name: string })[]
+  readonly manifests: readonly Made[]
   readonly generation: ReadonlyMap<string, { link: string } | { text: string }>
 }
 
@@ -44,18 +51,34 @@ export function* transferMembers(transfer: Transfer): Iterable<TarMember> {
     const content = Buffer.from(text)
     return { kind: 'file', path: `${stage}/${path}`, size: content.length, executable: false, content }
   }
-  yield* ['', '/objects', '/trees', '/manifests', '/generation'].map((name) => directory(`${stage}${name}`))
+  yield* ['', '/objects', '/trees', '/manifests', '/like', '/generation'].map((name) => directory(`${stage}${name}`))
   yield file('BAD', transfer.bad.map((name) => `${name}\n`).join(''))
-  for (const [name, tree] of transfer.trees) yield* treeMembers(`${stage}/trees/${name}`, tree, transfer.written)
-  for (const tree of transfer.manifests) {
+  for (const { name, tree, like } of transfer.trees) {
+    const own = new Map(like?.came ?? tree)
+    for (const path of own.keys()) addParents(own, path)
+    yield* treeMembers(`${stage}/trees/${name}`, own, transfer.written)
+  }
+  yield file('LIKE', transfer.trees.map(({ name, like }) => (like ? `${name} ${like.name}\n` : '')).join(''))
+  for (const { tree, like } of transfer.manifests) {
     const text = formatManifest(tree)
-    yield file(`manifests/${hexOf(digestOf(text))}`, text)
+    const name = hexOf(digestOf(text))
+    yield like ? file(`like/${name}`, recipe(like)) : file(`manifests/${name}`, text)
   }
   for (const [name, content] of transfer.generation) {
     if ('text' in content) yield file(`generation/${name}`, content.text)
     else yield { kind: 'link', path: `${stage}/generation/${name}`, target: content.link }
   }
   yield file('COMPLETE', `${transfer.transaction}\n`)
+}
+
+/** For `make_of_others` in push.sh: the manifest to begin with, paths that go, lines that come. */
+function recipe({ name, gone, came }: Like): string {
+  const lines = [
+    `=\t${name.slice(0, 64)}`,
+    ...gone.map((path) => `-\t${path}`),
+    ...[...came].map(([path, entry]) => `+\t${formatLine(path, entry)}`),
+  ]
+  return lines.map((line) => `${line}\n`).join('')
 }
 
 function* treeMembers(at: string, tree: Tree, written: ReadonlySet<string>): Iterable<TarMember> {

@@ -1,6 +1,6 @@
 # push NONCE ROOT INSTANCE TRANSACTION EXPECTED NEXT DISTRIBUTION cat|gzip|zstd KB INODES WAIT HOLDER PACKS
 # stdin: tars of staging/next, one after the other: objects/, which other hosts get as well, then trees/, manifests/,
-# generation/, BAD, and COMPLETE last. Of objects/, PACKS names what a relay has: see fetch_packs.
+# like/ and LIKE (see make_of_others), generation/, BAD, and COMPLETE last. Of objects/, PACKS names what a relay has: see fetch_packs.
 # Everything is written under new names; what is there already is linked to, renamed over or removed, never written.
 begin "$1" "$2" "$3"
 transaction=$4 expected=$5 next=$6 distribution=$7 compression=$8 packs=${13}
@@ -31,6 +31,50 @@ make_room "$9" "${10}"
 # Before tar links to their files, which would look like a change of all of them.
 whole_trees >"$scratch/whole" || scratch_failed
 
+# Says why files could not be written.
+unwritten() { # unwritten TOOL FILE: in which it said why
+  # The first lines tell; a full disk makes thousands.
+  said=$(head -c 400 "$2")
+  case $said in
+    *'No space'* | *quota*) fail NO_SPACE "the disk of $root, or its number of files, ran full while writing" ;;
+    *'Too many links'*)
+      # They give way to other inodes, which the next run sends.
+      find objects -type f -links +1000 -exec rm -f {} +
+      fail STORE_CHANGED "a file has as many links as the file system of $root allows" ;;
+    *' link '*'No such file'* | *hardlink*) fail STORE_CHANGED "files that were there are gone" ;;
+    *EOF* | *'not look like a tar'* | *'short read'* | *'premature'* | *'unexpected end'* | '') fail CUT "the stream ended early" ;;
+  esac
+  fail HOST_REFUSED "$1 in $root: $said"
+}
+
+# What is like something that is here travels as a recipe: lines `=` manifest, `-` path that goes, `+` line that comes.
+# LIKE names the trees, and the trees that they are made of, by hard links as tar would make them.
+make_of_others() {
+  mkdir "$stage/made" || fail HOST_REFUSED "cannot write to $root"
+  for recipe in "$stage"/like/*; do
+    [ -f "$recipe" ] || continue
+    name=${recipe##*/}
+    read -r _ base <"$recipe"
+    awk -F '\t' 'NR == FNR { if ($1 == "-") gone[$2]; else if ($1 == "+") print substr($0, 3); next } !($1 in gone)' \
+      "$recipe" "manifests/$base" 2>/dev/null | sort >"$stage/manifests/$name" 2>"$scratch/made" ||
+      unwritten sort "$scratch/made"
+    case $(sha256sum "$stage/manifests/$name") in
+      "$name "*) ;;
+      *) fail STORE_CHANGED "$root/manifests/$base is gone or another one" ;;
+    esac
+  done
+  while read -r name base; do
+    grep -q -x "$base" "$scratch/whole" || fail STORE_CHANGED "$root/trees/$base is gone or damaged"
+    {
+      cp -al "trees/$base" "$stage/made/$name" &&
+        sed -n "s/^-$tab//p" "$stage/like/${name%%-*}" | tr '\n' '\0' | (cd "$stage/made/$name" && xargs -0 rm -rf --) &&
+        cp -al "$stage/trees/$name/." "$stage/made/$name" &&
+        rm -rf "$stage/trees/$name" &&
+        mv -T "$stage/made/$name" "$stage/trees/$name"
+    } 2>"$scratch/made" || unwritten cp "$scratch/made"
+  done <"$stage/LIKE"
+}
+
 [ -z "$packs" ] || fetch_packs "$packs" "$relayed"
 unfold() {
   case $compression in
@@ -42,20 +86,7 @@ unfold() {
 {
   [ -z "$packs" ] || cat "$relayed"/* | unfold
   unfold
-} | tar -xf - 2>"$scratch/tar" || {
-  # The first lines tell; a full disk makes thousands.
-  said=$(head -c 400 "$scratch/tar")
-  case $said in
-    *'No space'* | *quota*) fail NO_SPACE "the disk of $root, or its number of files, ran full while writing" ;;
-    *'Too many links'*)
-      # They give way to other inodes, which the next run sends.
-      find objects -type f -links +1000 -exec rm -f {} +
-      fail STORE_CHANGED "a file has as many links as the file system of $root allows" ;;
-    *' link '*'No such file'* | *hardlink*) fail STORE_CHANGED "files that were there are gone" ;;
-    *EOF* | *'not look like a tar'* | *'short read'* | *'premature'* | *'unexpected end'* | '') fail CUT "the stream ended early" ;;
-  esac
-  fail HOST_REFUSED "tar in $root: $said"
-}
+} | tar -xf - 2>"$scratch/tar" || unwritten tar "$scratch/tar"
 # tar ends with 0 on a stream that was cut between two members; only the last member proves that all came.
 [ "$(cat "$stage/COMPLETE" 2>/dev/null)" = "$transaction" ] || fail CUT "the stream ended early"
 # Each is named by its hash.
@@ -67,6 +98,7 @@ if [ -s "$scratch/came" ]; then
     fail DIGEST_MISMATCH "$(head -n 3 "$scratch/wrong")"
   fi
 fi
+make_of_others
 for role in root live; do
   name=$(trees_of_links "$stage/generation/$role")
   [ -d "$stage/trees/$name" ] || grep -q -x "$name" "$scratch/whole" ||

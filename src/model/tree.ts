@@ -64,7 +64,7 @@ export function addParents(tree: Map<string, Entry>, path: string): void {
 
 export function sameEntry(a: Entry | undefined, b: Entry | undefined): boolean {
   if (a === undefined || b === undefined) return a === b
-  return formatEntry('', a) === formatEntry('', b)
+  return formatLine('', a) === formatLine('', b)
 }
 
 /** The name of a file's content in a host's store: hash, and `.x` when executable. Empty files have no object. */
@@ -79,7 +79,7 @@ export function objectName(file: { readonly digest: Digest; readonly executable:
  */
 export function formatManifest(tree: Tree): string {
   return [...tree]
-    .map(([path, entry]) => formatEntry(path, entry))
+    .map(([path, entry]) => formatLine(path, entry))
     .sort(byBytes)
     .map((line) => `${line}\n`)
     .join('')
@@ -90,7 +90,8 @@ export function byBytes(a: string, b: string): number {
   return plain.test(a) && plain.test(b) ? (a < b ? -1 : a > b ? 1 : 0) : Buffer.compare(Buffer.from(a), Buffer.from(b))
 }
 
-function formatEntry(path: string, entry: Entry): string {
+/** One line of a manifest, without its newline. */
+export function formatLine(path: string, entry: Entry): string {
   switch (entry.kind) {
     case 'directory':
       return `${path}\td\t755\t-`
