@@ -65,6 +65,9 @@ make_of_others() {
   done
   while read -r name base; do
     grep -q -x "$base" "$scratch/whole" || fail STORE_CHANGED "$root/trees/$base is gone or damaged"
+    # Its object has given way, so that trees from now on have another inode: see most_links.
+    [ -z "$(find "trees/$base" -type f -links "+$most_links" | head -n 1)" ] ||
+      fail STORE_CHANGED "$root/trees/$base has files with too many links"
     {
       cp -al "trees/$base" "$stage/made/$name" &&
         sed -n "s/^-$tab//p" "$stage/like/${name%%-*}" | tr '\n' '\0' | (cd "$stage/made/$name" && xargs -0 rm -rf --) &&
