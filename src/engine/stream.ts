@@ -29,7 +29,7 @@ export async function* objectMembers(
 }
 
 /** A tree that a host is to have; made of another one where there is one that it is like. */
-export interface Made {
+interface Made {
   readonly tree: Tree
   readonly like?: Like | undefined
 }
