@@ -10,6 +10,7 @@ import type { Transport } from '../../src/host/transport.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { lacks } from '../support/needs.ts'
 import { type OpenSsh, startOpenSsh } from '../support/openssh.ts'
+import { processes } from '../support/process.ts'
 import { atEnd, connected, refusal, says, without } from '../support/ssh.ts'
 
 const keygen = (...words: string[]) => execFileSync('ssh-keygen', ['-q', ...words], { stdio: 'ignore' })
@@ -182,7 +183,9 @@ function foldersOfOurs(): string[] {
 
 /** The command lines of ssh masters that descend from these tests, or were left by them. */
 function masters(): string[] {
-  return commandLines().filter((line) => line.startsWith('ssh -N') && line.includes(`${tmpdir()}/pgoci-`))
+  return processes()
+    .map(({ command }) => command)
+    .filter((line) => line.startsWith('ssh -N') && line.includes(`${tmpdir()}/pgoci-`))
 }
 
 /** A command that has been fed, and goes on. */
@@ -191,14 +194,4 @@ async function begun(transport: Transport) {
   const end = transport.exec(`cat >${file}; sleep 600`, { stdin: 'fed' })
   await expect.poll(() => existsSync(file) && readFileSync(file, 'utf8')).toBe('fed')
   return { end }
-}
-
-function commandLines(): string[] {
-  return readdirSync('/proc').flatMap((name) => {
-    try {
-      return /^\d+$/.test(name) ? [readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ')] : []
-    } catch {
-      return []
-    }
-  })
 }

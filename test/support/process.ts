@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
 
 export interface TestProcess {
   readonly pid: number
@@ -20,4 +21,16 @@ export async function startIn(program: string, words: readonly string[]): Promis
       return true
     },
   }
+}
+
+/** All that run on this machine, with their command lines. */
+export function processes(): { readonly pid: number; readonly command: string }[] {
+  return readdirSync('/proc').flatMap((name) => {
+    try {
+      const command = readFileSync(`/proc/${Number(name)}/cmdline`, 'utf8').replaceAll('\0', ' ')
+      return [{ pid: Number(name), command }]
+    } catch {
+      return []
+    }
+  })
 }
