@@ -45,6 +45,11 @@ export const rollbackSchema = z
           isCurrent: z.boolean(),
           rolledBackTo: z.int().optional().describe('its members are those of this generation'),
           deviations: z.int().describe('entries of its trees that are missing, added or damaged'),
+          running: z
+            .array(z.object({ pid: z.int(), since: z.string() }))
+            .describe(
+              'servers that were started from its Postgres; generations with the same one name the same servers',
+            ),
           members: z.array(image),
         }),
       )
@@ -113,10 +118,11 @@ function generationArgument(value: string): number {
   throw new InvalidArgumentError('Expected the number of a generation; --list prints them.')
 }
 
-function describe({ generation, record, isCurrent, deviations }: Former) {
+function describe({ generation, record, isCurrent, deviations, running }: Former) {
   const { when, who, members, rolledBack } = record
   return {
     ...{ generation, when, who, isCurrent, ...(rolledBack ? { rolledBackTo: rolledBack.to } : {}), deviations },
+    running: running.map(({ pid, since }) => ({ pid, since: new Date(since * 1000).toISOString() })),
     members: members.map(({ name, reference, image, facts }) => ({
       ...{ name, reference, image },
       ...(facts && 'postgresVersion' in facts ? { version: facts.postgresVersion } : {}),
@@ -124,10 +130,11 @@ function describe({ generation, record, isCurrent, deviations }: Former) {
   }
 }
 
-function text({ generation, record, isCurrent, deviations }: Former): string[] {
+function text({ generation, record, isCurrent, deviations, running }: Former): string[] {
   const notes = [
     ...(isCurrent ? ['current'] : []),
     ...(record.rolledBack ? [`rolled back to ${record.rolledBack.to}`] : []),
+    ...(running.length > 0 ? [`runs as ${running.map(({ pid }) => pid).join(', ')}`] : []),
     ...(deviations > 0 ? [`${deviations} entries missing, added or damaged`] : []),
   ]
   const head = [String(generation), record.when, record.who, ...(notes.length > 0 ? [`(${notes.join(', ')})`] : [])]

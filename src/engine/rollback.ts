@@ -15,6 +15,8 @@ export interface Former {
   readonly isCurrent: boolean
   /** How many entries of its trees are not as they were. */
   readonly deviations: number
+  /** Servers that were started from its tree, which other generations may have as well. */
+  readonly running: readonly { readonly pid: number; readonly since: number }[]
 }
 
 /** What the host keeps of an instance, the newest first. */
@@ -29,6 +31,9 @@ export async function listFormer(
     record,
     isCurrent: generation === seen.generation,
     deviations: treesOf(seen, generation).reduce((sum, { name }) => sum + deviationsOf(seen, name), 0),
+    running: seen.running.filter(({ tree }) =>
+      treesOf(seen, generation).some(({ role, name }) => role === 'root' && name === tree),
+    ),
   }))
   return { seen, former }
 }

@@ -113,8 +113,8 @@ if [ "$4" != none ] && [ "$shown" != 0 ]; then
   if [ -f "$here/links" ]; then
     while read -r name target; do check_link "generations/$shown/$name" "$target"; done <"$here/links"
   fi
+  [ "$5" = change ] || tell_running "$root_tree" "$live_tree"
   if [ "$5" = report ]; then
-    tell_running "$root_tree" "$live_tree"
     head -n 20 "$scratch/drifted" | tell_packages
   fi
 fi

@@ -9,7 +9,7 @@ export interface ProbeOptions {
   readonly verify: 'none' | 'quick' | 'full'
   /**
    * What for: a `change` needs the manifests; a `recheck`, after a change was refused, looks at former trees too; a
-   * `report` wants to know what runs there and who changed what. Default `change`.
+   * `report` wants to know who changed what. Both say what runs there. Default `change`.
    */
   readonly purpose?: 'change' | 'recheck' | 'report'
   readonly known?: Iterable<Digest>
