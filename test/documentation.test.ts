@@ -9,14 +9,20 @@ import { parseSettings } from '../src/oci/settings.ts'
 
 // Every program that we show is type-checked and run, with Pulumi's own mocks in place of its engine.
 const folder = mkdtempSync(join(tmpdir(), 'pgoci-docs-'))
-const programs = ['README.md', 'docs/rootfs.md', 'src/pulumi/distribution.ts', 'src/pulumi/extension.ts'].flatMap(
-  (path) =>
-    [...readFileSync(path, 'utf8').matchAll(/^( \* )?```ts\n(.*?)^\1?```/gms)].map(([, star, text = '']) => ({
-      path,
-      text: star ? text.replaceAll(/^ \* ?/gm, '') : text,
-    })),
+const programs = [
+  'README.md',
+  'docs/rootfs.md',
+  'docs/names.md',
+  'src/pulumi/distribution.ts',
+  'src/pulumi/extension.ts',
+  'src/pulumi/server.ts',
+].flatMap((path) =>
+  [...readFileSync(path, 'utf8').matchAll(/^( \* )?```ts\n(.*?)^\1?```/gms)].map(([, star, text = '']) => ({
+    path,
+    text: star ? text.replaceAll(/^ \* ?/gm, '') : text,
+  })),
 )
-const imports = `import { Distribution, Extension } from 'pulumi-postgres-oci'\nimport * as pgoci from 'pulumi-postgres-oci'\n`
+const imports = `import { Distribution, Extension, extensionsFromYaml, Server } from 'pulumi-postgres-oci'\nimport * as pgoci from 'pulumi-postgres-oci'\n`
 const connection = `const connection = { host: 'db1.example.com', hostKey: 'ssh-ed25519 AAAA' }\n`
 const mocks = `import * as pulumi from '@pulumi/pulumi'
 await pulumi.runtime.setMocks({ newResource: ({ name, inputs }) => ({ id: name, state: inputs }), call: () => ({}) })

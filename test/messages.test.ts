@@ -1,6 +1,15 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -58,6 +67,21 @@ const cases: [string, () => Promise<string>][] = [
   ['login that refuses in its own words', () => onLogin('echo "Use the other bastion." >&2; exit 2')],
   ['account that has expired', () => expiredAccount()],
   ['host that turns logins away', () => turnedAway()],
+  ['neither image nor name', () => checkFailure({ image: undefined }, extension)],
+  ['image and name', () => byName({}, { image: 'registry.example.com/hstore:1.8' })],
+  ['name without a repository', () => byName({}, { repository: undefined })],
+  ['name that the repository lacks', () => byName({ name: 'hstroe' })],
+  ['version that is not there', () => byName({ version: '2' })],
+  ['version that is built for another Postgres', () => byName({ version: '1.9' })],
+  ['what is no version', () => byName({ version: 'newest' })],
+  ['repository that is no template', () => byName({}, { repository: 'registry.example.com/ext/hstore:1.8' })],
+  [
+    'repository by system, and an image without one',
+    () => byName({}, { repository: 'example.com/{name}:{version}-{os}' }),
+  ],
+  ['repository of an unknown kind', () => byName({}, { repository: { url: 'https://example.com' } })],
+  ['catalog that is missing', () => byName({}, { repository: { catalog: './nowhere.yaml' } })],
+  ['catalog without the name', () => byName({ name: 'vector' }, { repository: { catalog: catalog() } })],
   ['bad reference', () => checkFailure({ image: 'docker.io/Postgres:17' })],
   ['reference with a scheme', () => checkFailure({ image: 'https://registry.example.com/postgres:17' })],
   ['bad digest', () => checkFailure({ image: 'registry.example.com/postgres@sha256:1234' })],
@@ -132,6 +156,27 @@ async function checkFailure(changes: Values, resource = distribution): Promise<s
   const { failures = [] } = await checked(inputs(changes), resource)
   expect(failures).toHaveLength(1)
   return `${failures[0]?.property}: ${failures[0]?.reason}`
+}
+
+async function byName(requested: Values, changes: Values = {}): Promise<string> {
+  const named = join(folder, 'named')
+  const hstore = extensionFiles('hstore')
+  if (!existsSync(named))
+    await writeLayout(named, [
+      { tag: 'hstore-1.8-pg18', files: hstore },
+      { tag: 'hstore-1.9-pg19', files: hstore },
+    ])
+  const asked = {
+    requested: { name: 'hstore', ...requested },
+    repository: `oci:${named}:{name}-{version}-pg{major}`,
+    os: 'none',
+  }
+  return checkFailure({ image: undefined, platform: `linux/${thisArchitecture}`, ...asked, ...changes }, extension)
+}
+
+function catalog(): Values {
+  const image = { reference: 'registry.example.com/pgvector:0.8.1-18-trixie' }
+  return { kind: 'ImageCatalog', spec: { images: [{ major: 18, extensions: [{ name: 'pgvector', image }] }] } }
 }
 
 async function editedRecord(): Promise<string> {

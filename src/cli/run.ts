@@ -5,11 +5,13 @@ import { bundle } from './bundle.ts'
 import { drift } from './drift.ts'
 import { importHost } from './import.ts'
 import { inspect } from './inspect.ts'
+import { lock } from './lock.ts'
+import { outdated } from './outdated.ts'
 import { rollback } from './rollback.ts'
 import { Exit, type Terminal, type Verb } from './verb.ts'
 
 /** Each is a file of its own. */
-const verbs: readonly Verb[] = [inspect, bundle, drift, rollback, importHost]
+const verbs: readonly Verb[] = [inspect, bundle, lock, outdated, drift, rollback, importHost]
 
 const usageError = 2
 

@@ -1,9 +1,15 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { z } from 'zod'
+import type { Entries } from '../engine/lock-set.ts'
+import { type RepositoryArgument, repositorySchema, templateOf } from '../engine/repository.ts'
 import { resourceTypes } from '../engine/resource.ts'
+import { parseDigest } from '../model/digest.ts'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
+import { parseReference } from '../model/reference.ts'
+import type { Target, Wanted } from '../postgres/offer.ts'
+import { noSystem } from '../postgres/os-release.ts'
 
 /** An image that a stack's state pins. */
 export interface PinnedImage {
@@ -12,6 +18,14 @@ export interface PinnedImage {
   /** As the program wrote it. */
   readonly reference: string
   readonly platform: string
+  /** How the program asked for it, when that was by name. */
+  readonly asked?: AskedName
+}
+
+interface AskedName extends Wanted {
+  readonly repository: RepositoryArgument
+  readonly target: Target
+  readonly chosen: string
 }
 
 const maxState = 512 * 1024 ** 2
@@ -26,6 +40,14 @@ const stateSchema = z.object({
   }),
 })
 const outputsSchema = z.object({ image: z.string(), reference: z.string(), platform: z.string() })
+const askedSchema = z.object({
+  requested: z.object({ name: z.string(), version: z.string().optional(), prerelease: z.boolean().optional() }),
+  repository: repositorySchema,
+  version: z.string(),
+  postgresMajor: z.int(),
+  postgresVersion: z.string(),
+  os: z.string().default(noSystem),
+})
 
 /**
  * The images in what `pulumi stack export` prints.
@@ -40,18 +62,25 @@ export function imagesInState(text: string, name: string): PinnedImage[] {
     .filter((resource) => ours.includes(resource.type) && !resource.delete)
     .map(({ outputs }) => {
       const parsed = outputsSchema.safeParse(outputs)
-      if (parsed.success) return parsed.data
+      if (parsed.success) return { ...parsed.data, ...askedOf(outputs, parsed.data.platform) }
       const field = parsed.error.issues[0]?.path.join('.') || 'image'
       throw new ProviderError(
         'BAD_INPUT',
-        `Cannot bundle ${quote(name)}: ${quote(field)} of one of its images is secret or missing; run pulumi up, or name the images themselves`,
+        `Cannot use ${quote(name)}: ${quote(field)} of one of its images is secret or missing; run pulumi up, or name the images themselves`,
       )
     })
   if (images.length > 0) return images
   throw new ProviderError(
     'NOT_FOUND',
-    `Cannot bundle ${quote(name)}: its state has no Distribution and no Extension; run pulumi up first, or name the images themselves`,
+    `Cannot use ${quote(name)}: its state has no Distribution and no Extension; run pulumi up first, or name the images themselves`,
   )
+}
+
+function askedOf(outputs: unknown, platform: string): { asked?: AskedName } {
+  const parsed = askedSchema.safeParse(outputs)
+  if (!parsed.success) return {}
+  const { requested, repository, version: chosen, postgresMajor: major, postgresVersion, os } = parsed.data
+  return { asked: { ...requested, repository, chosen, target: { major, postgresVersion, os, platform } } }
 }
 
 /** Secrets stay encrypted in it. */
@@ -83,4 +112,29 @@ function parse(text: string): unknown {
   } catch {
     return undefined
   }
+}
+
+/** Whether a JSON file is what `pulumi stack export` prints. */
+export function isState(text: string): boolean {
+  return stateSchema.safeParse(parse(text)).success
+}
+
+/** What a state pins, as a lock file has it. */
+export function entriesOfState(text: string, name: string): Entries {
+  const found: Entries = { names: [], images: [] }
+  for (const { image, reference, platform, asked } of imagesInState(text, name)) {
+    const digest = parseDigest(image.slice(image.lastIndexOf('@') + 1))
+    const repository = asked && templateOf(asked.repository)
+    if (asked && repository !== undefined) {
+      const { target, chosen, version, prerelease } = asked
+      found.names.push({
+        ...{ name: asked.name, repository },
+        ...(version === undefined ? {} : { asked: version }),
+        ...(prerelease ? { prerelease } : {}),
+        ...{ postgres: target.major, os: target.os, platform, version: chosen, reference, digest },
+      })
+    } else if (asked === undefined && parseReference(reference).digest === undefined)
+      found.images.push({ reference, platform, digest })
+  }
+  return found
 }

@@ -7,11 +7,17 @@ import { readFacts } from './facts.ts'
 import { factsSchema } from './facts-schema.ts'
 import { type ImageRequest, readFlatImage } from './image.ts'
 import { type LoadedMember, placeMember } from './member.ts'
+import { type Provides, providesOf } from './provides.ts'
 import { readServerFacts } from './server-facts.ts'
+import { systemOf } from './system.ts'
 
 export interface DistributionFacts extends DistributionLayout {
   readonly version: string
   readonly major: number
+  /** `bookworm`, `alpine3.20`; `none` for an image without an operating system. */
+  readonly os: string
+  /** What `CREATE EXTENSION` can create without any extension image. */
+  readonly contrib: Provides
 }
 
 /** Folders that loaders know or are told of: what lies elsewhere is opened by its path. */
@@ -42,7 +48,8 @@ export async function loadDistribution(
     major,
     layout: { mode, binDirectory, libraryDirectory, shareDirectory },
   })
-  return { member, facts: { ...layout, version, major }, image }
+  const os = await systemOf(flat)
+  return { member, facts: { ...layout, version, major, os, contrib: providesOf(image) }, image }
 }
 
 function within(path: string, directory: string, to: string): string | undefined {

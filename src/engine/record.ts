@@ -19,6 +19,13 @@ const factsSchema = z.union([
   z.object({
     postgresVersion: shownText,
     postgresMajor: z.int().min(9).max(99),
+    /** Absent in records of versions before 0.2, as is the next one. */
+    os: shownText.optional(),
+    /** Extensions that it has itself, with their versions. Pulumi shows nothing whose name begins so. */
+    __contrib: z
+      .record(shownText, shownText)
+      .refine((contrib) => Object.keys(contrib).length <= 2000)
+      .optional(),
     mode: modeSchema,
     layout: shownText,
     serverDirectory: folderSchema,

@@ -11,6 +11,9 @@ export const resourceTypes = {
   extension: 'pulumi-nodejs:dynamic/postgres-oci:Extension',
 } as const
 
+/** A component, for which nothing of ours is called; its name does not change either. */
+export const serverType = 'postgres-oci:index:Server'
+
 /**
  * The code that a state keeps of a resource: a constant that loads the installed package, so that refresh and destroy
  * always run current code, and no closure is serialised (DESIGN §5.1).

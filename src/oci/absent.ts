@@ -6,5 +6,5 @@ export function absentSource({ name }: Source): Source {
   const refuse = async () => {
     throw new ProviderError('NOT_FOUND', `Cannot find ${name} in the cache`)
   }
-  return { name, resolve: refuse, manifest: refuse, blob: refuse, referrers: refuse }
+  return { name, resolve: refuse, tags: refuse, manifest: refuse, blob: refuse, referrers: refuse }
 }

@@ -54,6 +54,8 @@ export function bundleSource(path: string, reference: Reference): Source {
       const full = tag === undefined && reference.transport === 'registry' ? `${name}:latest` : wanted
       return orLacking(wanted, archive.resolve(full, options))
     },
+    tags: async (options) =>
+      (await archive.tags(options)).flatMap((one) => (one.startsWith(`${name}:`) ? one.slice(name.length + 1) : [])),
     manifest: async (digest, options) => orLacking(`${name}@${digest}`, archive.manifest(digest, options)),
     blob: async (descriptor, options) =>
       orLacking(`${descriptor.digest} of ${name}`, archive.blob(descriptor, options)),
@@ -79,6 +81,11 @@ export function eitherSource(local: Source, bundle: Source): Source {
   return {
     name: local.name,
     resolve: (tag, options) => either((source) => source.resolve(tag, options)),
+    tags: async (options) => {
+      const there = await Promise.allSettled([local.tags(options), bundle.tags(options)])
+      const found = there.flatMap((one) => (one.status === 'fulfilled' ? one.value : []))
+      return found.length > 0 ? [...new Set(found)] : local.tags(options)
+    },
     manifest: (digest, options) => either((source) => source.manifest(digest, options)),
     blob: (descriptor, options) => either((source) => source.blob(descriptor, options)),
     referrers: (digest, options) => either((source) => source.referrers(digest, options)),

@@ -1,6 +1,7 @@
 import { type Digest, digestOf } from '../model/digest.ts'
 import { readBody } from './body.ts'
 import type { Answer } from './client.ts'
+import { nextPage } from './next-page.ts'
 import { cosignTags, listTag, manifestsIn, maxReferrers, referrerOf } from './referrers.ts'
 import type { Repository } from './repository.ts'
 import { acceptedManifests, isIndexType, isManifestType, typeOf } from './schema.ts'
@@ -42,15 +43,6 @@ async function byApi(repository: Repository, digest: Digest, { signal }: Discove
     next = nextPage(answer, repository.origin)
   }
   return found
-}
-
-/** RFC 8288. Another origin's page is no part of the list: our login must not go there. */
-function nextPage({ headers: { link }, url }: Answer, { origin }: URL): URL | undefined {
-  const [, target] =
-    /<([^<>]{1,4096})>\s*;(?:[^,]*;)?\s*rel="?next"?\s*(?:[;,]|$)/i.exec([link ?? ''].flat().join()) ?? []
-  if (target === undefined || !URL.canParse(target, url.href)) return undefined
-  const next = new URL(target, url)
-  return next.origin === origin ? next : undefined
 }
 
 async function byTag(repository: Repository, tag: string, { signal }: Discovering): Promise<Referrer[]> {

@@ -38,6 +38,7 @@ export function dockerArchiveSource(files: ArchiveFiles): Source {
       const digest = await completeIn(files, layout, { ...options, tag })
       return { digest: digest ?? chooseImage(listed, tag, name) }
     },
+    tags: async (options) => ((await images(options)) ?? []).flatMap(({ names }) => names),
     manifest: async (digest, options) => {
       if (await files.find(blobPath(digest), options)) return layout.manifest(digest, options)
       const image = (await images(options))?.find((one) => one.digest === digest)

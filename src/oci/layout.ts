@@ -30,13 +30,15 @@ export function layoutSource(files: LayoutFiles): Source {
   const { name } = files
   const read = async (path: string, options: ReadOptions | undefined) =>
     (await readDocument(files, path, options)) ?? (await fail(files, path))
+  const images = async (options: ReadOptions | undefined) => {
+    check(layoutSchema, parseJson(await read('oci-layout', options), name), name)
+    const index = parseJson(await read('index.json', options), name)
+    return (check(indexSchema, index, name).manifests ?? []).map(named)
+  }
   return {
     name,
-    resolve: async (tag, options) => {
-      check(layoutSchema, parseJson(await read('oci-layout', options), name), name)
-      const index = parseJson(await read('index.json', options), name)
-      return { digest: chooseImage((check(indexSchema, index, name).manifests ?? []).map(named), tag, name) }
-    },
+    resolve: async (tag, options) => ({ digest: chooseImage(await images(options), tag, name) }),
+    tags: async (options) => (await images(options)).flatMap(({ names }) => names),
     manifest: async (digest, options) => read(blobPath(digest), options),
     blob: async (descriptor, options) => {
       const path = blobPath(descriptor.digest)

@@ -27,23 +27,25 @@ export function mirroredSource(reference: RegistryReference, environment: Enviro
     opened ??= openAll(reference, environment)
     return opened
   }
+  const ofTags = async <T>(ask: (source: Source) => Promise<T>, signal: AbortSignal | undefined): Promise<T> => {
+    const { origin, byTag } = open()
+    for (const mirror of byTag) {
+      try {
+        return await ask(mirror)
+      } catch (error) {
+        signal?.throwIfAborted()
+        environment.log?.(`Passing over ${mirror.name} for its tags: ${printable(messageOf(error), 500)}`)
+      }
+    }
+    return ask(origin)
+  }
   return {
     name,
     get mirrors() {
       return open().byDigest
     },
-    resolve: async (tag, options = {}) => {
-      const { origin, byTag } = open()
-      for (const mirror of byTag) {
-        try {
-          return await mirror.resolve(tag, options)
-        } catch (error) {
-          options.signal?.throwIfAborted()
-          environment.log?.(`Passing over ${mirror.name} for its tags: ${printable(messageOf(error), 500)}`)
-        }
-      }
-      return origin.resolve(tag, options)
-    },
+    resolve: (tag, options = {}) => ofTags((source) => source.resolve(tag, options), options.signal),
+    tags: (options = {}) => ofTags((source) => source.tags(options), options.signal),
     manifest: async (digest, options) => open().origin.manifest(digest, options),
     blob: async (descriptor, options) => open().origin.blob(descriptor, options),
     referrers: async (digest, options) => open().origin.referrers(digest, options),

@@ -10,6 +10,7 @@ import { delayAfter, maxAttempts, type Network, wait } from './network.ts'
 import { openRepository, type Repository, type RepositoryOptions } from './repository.ts'
 import { acceptedManifests, mediaTypeIn, typeOf } from './schema.ts'
 import { maxDocument, type Source } from './source.ts'
+import { listTags } from './tags.ts'
 
 const headers = { accept: acceptedManifests }
 
@@ -27,6 +28,7 @@ export function registrySource(reference: RegistryReference, options: Repository
       // Not all registries answer HEAD, or say the digest there (distribution-spec: the header is optional).
       return { digest: await resolveByGet(repository, tag, { network: options.network, signal }) }
     },
+    tags: ({ signal } = {}) => listTags(repository, { signal }),
     manifest: async (digest, { signal } = {}) => {
       return (await getDocument(repository, digest, { network: options.network, signal })).bytes
     },

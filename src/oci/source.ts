@@ -28,6 +28,8 @@ export interface Source {
   readonly name: string
   /** The digest of the manifest or index behind a tag; NOT_FOUND names the tag and what there is. */
   resolve(tag: string | undefined, options?: { signal?: AbortSignal }): Promise<{ readonly digest: Digest }>
+  /** All tags, in no order; NOT_FOUND where there is no such repository. */
+  tags(options?: { signal?: AbortSignal }): Promise<readonly string[]>
   /** The raw bytes of a manifest or index, unverified; at most {@link maxDocument}. */
   manifest(digest: Digest, options?: { signal?: AbortSignal }): Promise<Uint8Array>
   /** The bytes of a blob, unverified. Whatever interrupts it, no byte comes twice or is left out. */

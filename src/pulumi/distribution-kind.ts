@@ -7,14 +7,15 @@ import type { Kind } from './kind.ts'
 
 export const distributionKind: Kind = {
   schema: distributionInputs,
-  facts: ['postgresVersion', 'postgresMajor', 'mode', 'layout', 'serverDirectory'],
+  facts: ['postgresVersion', 'postgresMajor', 'os', 'mode', 'layout', 'serverDirectory', '__contrib'],
   basis: ['platform', 'root'],
   nameOf: () => distributionName,
   read: async (request, { root }) => {
     const { member, facts } = await loadDistribution(request, root)
-    const { version, major, mode, layout, binDirectory } = facts
-    const told = { postgresVersion: version, postgresMajor: major, mode, layout, serverDirectory: binDirectory }
-    return { member, facts: told }
+    const { version, major, os, mode, layout, binDirectory, contrib } = facts
+    const told = { postgresVersion: version, postgresMajor: major, os, mode, layout, serverDirectory: binDirectory }
+    const versions = Object.entries(contrib).map(([name, { version }]) => [name, version])
+    return { member, facts: { ...told, __contrib: Object.fromEntries(versions) } }
   },
   marry: () => {},
   outputs: (inputs) =>

@@ -31,7 +31,8 @@ export interface DistributionArgs {
 
 /** Seeded as unknown, so that a program can use them; check adds the first of them, and a preview shows those. */
 const outputs = [
-  ...['digest', 'reference', 'platform', 'postgresVersion', 'postgresMajor', 'mode', 'layout', 'serverDirectory'],
+  ...['digest', 'reference', 'platform', 'postgresVersion', 'postgresMajor', 'os'],
+  ...['mode', 'layout', 'serverDirectory', '__contrib'],
   ...['binDirectory', 'libraryPath', 'treeDigest', 'systemdUnit', 'runScript'],
 ]
 
@@ -63,6 +64,8 @@ export class Distribution extends pulumi.CustomResource {
   /** As in `17.6`. */
   declare readonly postgresVersion: pulumi.Output<string>
   declare readonly postgresMajor: pulumi.Output<number>
+  /** The operating system in the image, as in `bookworm`, `alpine3.20` or `rocky9`; `none` for a relocatable one. */
+  declare readonly os: pulumi.Output<string>
   declare readonly mode: pulumi.Output<'relocatable' | 'rootfs'>
   /** Folder of `postgres` and `initdb` on the host; follows every switch. For `rootfs` see {@link runScript}. */
   declare readonly binDirectory: pulumi.Output<string>
@@ -74,6 +77,8 @@ export class Distribution extends pulumi.CustomResource {
   declare readonly systemdUnit: pulumi.Output<string | undefined>
   /** For `rootfs`: path on the host of a script that runs the image's programs: `sh RUN initdb`, `sh RUN psql`. */
   declare readonly runScript: pulumi.Output<string | undefined>
+  /** @internal Extensions that it has itself, with their versions. */
+  declare readonly __contrib: pulumi.Output<Record<string, string>>
   /** The arguments as given, for extensions: outputs would make the whole connection secret. */
   readonly args: DistributionArgs & { readonly instance: string }
 

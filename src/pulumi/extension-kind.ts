@@ -1,10 +1,11 @@
 import { loadExtension } from '../engine/extension.ts'
 import { ProviderError } from '../model/error.ts'
-import { type ExtensionInputs, extensionInputs } from './inputs.ts'
+import { type ExtensionInputs, extensionArguments, extensionInputs } from './inputs.ts'
 import type { Kind } from './kind.ts'
 
 export const extensionKind: Kind = {
   schema: extensionInputs,
+  program: extensionArguments,
   facts: ['provides'],
   basis: ['platform', 'postgresMajor'],
   nameOf: (inputs) => String(inputs['name']),

@@ -36,7 +36,7 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
     check: operation(async (olds: Values, news: Values) => {
       const { __provider, drift, ...program } = news
       if (hasUnknown(program)) return { inputs: { ...program, __provider } }
-      const parsed = schema.safeParse(program)
+      const parsed = (kind.program ?? schema).safeParse(program)
       if (!parsed.success) return { inputs: news, failures: failuresOf(parsed.error) }
       try {
         // A setting that no host could be looked at with is told before anything is changed.
@@ -44,7 +44,7 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
         return { inputs: toState({ ...(await counted(() => pin(kind, olds, parsed.data as Inputs))), __provider }) }
       } catch (error) {
         if (!(error instanceof ProviderError)) throw error
-        return { inputs: news, failures: [{ property: blamed(error), reason: error.message }] }
+        return { inputs: news, failures: [{ property: blamed(error, program), reason: error.message }] }
       }
     }),
 
@@ -107,10 +107,10 @@ async function put(
   own: { readonly token: string; readonly treeDigest?: unknown },
 ): Promise<Values> {
   const parsed = kind.schema.parse(inputs) as Inputs
-  const { reference, digest, platform } = inputs as Values & Pinned
+  const { image, reference, digest, platform } = inputs as Values & Pinned
   const { member, facts, layout, loaded } = await findImage(
     kind,
-    { ...parsed, reference, digest, platform },
+    { ...parsed, image, reference, digest, platform },
     own.treeDigest,
   )
   const declared = {
@@ -148,8 +148,9 @@ function concernsHost(olds: Values, news: Values): boolean {
   return !isSame || olds['drift'] !== undefined
 }
 
-function blamed(error: ProviderError): string {
-  return /^(?:HOST|LOGIN_REFUSED|NO_SPACE|LOCKED)/.test(error.code) ? 'connection' : 'image'
+function blamed(error: ProviderError, program: Values): string {
+  if (/^(?:HOST|LOGIN_REFUSED|NO_SPACE|LOCKED)/.test(error.code)) return 'connection'
+  return 'requested' in program ? 'requested' : 'image'
 }
 
 export const distribution: pulumi.dynamic.ResourceProvider = handlers(distributionKind)

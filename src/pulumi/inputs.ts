@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { distributionName } from '../engine/record.ts'
 import { parseRelay } from '../engine/relay.ts'
+import { repositorySchema } from '../engine/repository.ts'
 import { connectionSchema } from '../host/connection.ts'
 import { nameSchema, rootSchema } from '../host/place.ts'
 import { messageOf } from '../model/error.ts'
@@ -14,11 +15,12 @@ function isRelay(text: string, { addIssue }: z.RefinementCtx): void {
   }
 }
 
+const image = z.string().min(1).max(4096)
+
 const shared = {
   connection: connectionSchema,
   root: rootSchema,
   instance: nameSchema,
-  image: z.string().min(1).max(4096),
   repin: z.string().max(255).optional(),
   platform: z.string().max(64).optional(),
   relay: z.string().max(255).superRefine(isRelay).optional(),
@@ -26,10 +28,17 @@ const shared = {
   __stack: z.string().max(255).default(''),
 }
 
-export const distributionInputs = z.object(shared)
+export const distributionInputs = z.object({ ...shared, image })
 
 export const extensionInputs = z.object({
   ...shared,
+  /** What the program wrote, or, once it was checked, what that is. */
+  image: image.optional(),
+  /** What the program asks for by name. */
+  requested: z
+    .strictObject({ name: nameSchema, version: z.string().max(100).optional(), prerelease: z.boolean().optional() })
+    .optional(),
+  repository: repositorySchema.optional(),
   /** The resource's name: the key of its entry on the host. */
   name: nameSchema.refine(
     (name) => name !== distributionName,
@@ -38,6 +47,20 @@ export const extensionInputs = z.object({
   /** What its distribution is, as that one's check found it. */
   distributionDigest: z.string().optional(),
   postgresMajor: z.number().optional(),
+  postgresVersion: z.string().max(255).optional(),
+  os: z.string().max(255).optional(),
+})
+
+/** The same as a program writes it, where one thing tells the image. */
+export const extensionArguments = extensionInputs.superRefine(({ image, requested, repository }, { addIssue }) => {
+  const refuse = (at: string, message: string) => addIssue({ code: 'custom', path: [at], message })
+  if (image !== undefined && requested !== undefined)
+    refuse('image', 'is one way, and name with repository the other: give one of them')
+  else if (image === undefined && requested === undefined)
+    refuse('image', 'is missing: give it, or name and repository')
+  else if (requested !== undefined && repository === undefined)
+    refuse('repository', 'is missing: it is where a name becomes an image')
+  else if (image !== undefined && repository !== undefined) refuse('repository', 'is for names, and there is an image')
 })
 
 export type DistributionInputs = z.infer<typeof distributionInputs>

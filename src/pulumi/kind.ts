@@ -1,7 +1,13 @@
 import type { ImageRequest } from '../engine/image.ts'
 import type { LoadedMember } from '../engine/member.ts'
 import type { Facts, Member } from '../engine/record.ts'
-import type { DistributionInputs, distributionInputs, ExtensionInputs, extensionInputs } from './inputs.ts'
+import type {
+  DistributionInputs,
+  distributionInputs,
+  ExtensionInputs,
+  extensionArguments,
+  extensionInputs,
+} from './inputs.ts'
 
 export type Inputs = DistributionInputs | ExtensionInputs
 
@@ -19,6 +25,8 @@ export interface Pinned {
 /** How the two resources differ; all else is one algorithm. */
 export interface Kind {
   readonly schema: typeof distributionInputs | typeof extensionInputs
+  /** The same for what a program writes, where that is stricter. */
+  readonly program?: typeof extensionArguments
   /** Inputs that check adds beside digest and platform: what the image says of itself, so that previews show it. */
   readonly facts: readonly string[]
   /** Inputs that the proof rests on beside the image: when one changes, it is made again. */

@@ -3,6 +3,7 @@ import { parseDigest } from '../model/digest.ts'
 import { formatPinned, parseReference } from '../model/reference.ts'
 import { findImage } from './find.ts'
 import type { Inputs, Kind, Pinned, Values } from './kind.ts'
+import { meantImage } from './named.ts'
 import { platformOfHost, resolve } from './session.ts'
 
 /**
@@ -10,13 +11,24 @@ import { platformOfHost, resolve } from './session.ts'
  * changes, and however the host looks, it stays. What is pinned and proven already asks neither registry nor host.
  */
 export async function pin(kind: Kind, olds: Values, inputs: Inputs): Promise<Values> {
-  const reference = parseReference(inputs.image)
-  const isPinned =
-    olds['reference'] === inputs.image && olds['repin'] === inputs.repin && typeof olds['digest'] === 'string'
   const platform = inputs.platform ?? knownPlatform(olds, inputs) ?? (await platformOfHost(inputs))
-  const digest = isPinned ? parseDigest(String(olds['digest'])) : await resolve(reference)
+  const meant = await meantImage(olds, inputs, platform)
+  const isPinned =
+    olds['reference'] === meant.reference &&
+    olds['repin'] === inputs.repin &&
+    typeof olds['digest'] === 'string' &&
+    olds['digest'] === (meant.digest ?? olds['digest'])
+  const reference = parseReference(meant.reference)
+  const digest = isPinned ? parseDigest(String(olds['digest'])) : (meant.digest ?? (await resolve(reference)))
   const image = formatPinned(reference, digest)
-  const pinned: Inputs & Pinned & Values = { ...inputs, reference: inputs.image, image, digest, platform }
+  const pinned: Inputs & Pinned & Values = {
+    ...inputs,
+    ...meant.told,
+    reference: meant.reference,
+    image,
+    digest,
+    platform,
+  }
   const isProven =
     isPinned && kind.basis.every((key) => olds[key] === pinned[key]) && kind.facts.every((fact) => fact in olds)
   if (isProven) return { ...pinned, ...Object.fromEntries(kind.facts.map((fact) => [fact, olds[fact]])) }

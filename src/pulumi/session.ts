@@ -6,6 +6,7 @@ import type { Change } from '../engine/declare.ts'
 import { loadDistribution } from '../engine/distribution.ts'
 import { loadExtension } from '../engine/extension.ts'
 import type { ImageRequest } from '../engine/image.ts'
+import type { Names } from '../engine/names.ts'
 import { packing } from '../engine/pack.ts'
 import { findPending, pendingLine, renewedLines } from '../engine/pending.ts'
 import { connectionPool } from '../engine/pool.ts'
@@ -25,6 +26,7 @@ import { parseReference, type Reference } from '../model/reference.ts'
 import { defaultCacheFolder, openCache } from '../oci/cache.ts'
 import type { Environment } from '../oci/environment.ts'
 import { openSource } from '../oci/open.ts'
+import { tagLists } from '../oci/tag-lists.ts'
 import { checksEnded } from './checks.ts'
 import type { DistributionInputs } from './inputs.ts'
 import { signal } from './interrupt.ts'
@@ -62,6 +64,21 @@ export function imageRequest(image: string, platform: string): ImageRequest {
 export async function resolve(reference: Reference): Promise<Digest> {
   if (reference.digest !== undefined) return reference.digest
   return (await openSource(reference, environment()).resolve(reference.tag, { signal })).digest
+}
+
+const lists = tagLists(cache)
+
+/** Where names of extensions are looked up. */
+export function names(): Names {
+  const from = environment()
+  const open = (reference: Reference) => openSource(reference, from)
+  return {
+    open,
+    list: (reference, options) =>
+      lists(open(reference), { ...options, keep: reference.transport === 'registry' && from.bundle === undefined }),
+    cache,
+    signal,
+  }
 }
 
 export async function targetOf(place: Place): Promise<StoreTarget> {

@@ -276,12 +276,12 @@ describe.skipIf(['docker-registry', 'skopeo', 'pulumi'].some(lacks))(
       [
         'a state without our resources',
         ['empty.json'],
-        /^Cannot bundle "empty.json": its state has no Distribution and no Extension/,
+        /^Cannot use "empty.json": its state has no Distribution and no Extension/,
       ],
       [
         'a state whose image is secret',
         ['secret.json'],
-        /^Cannot bundle "secret.json": "image" of one of its images is secret or missing/,
+        /^Cannot use "secret.json": "image" of one of its images is secret or missing/,
       ],
     ])('%s is an error that says so', async (_, words, says) => {
       const resource = { type: 'pulumi-nodejs:dynamic/postgres-oci:Extension', outputs: { image: { ciphertext: 'x' } } }

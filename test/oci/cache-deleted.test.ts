@@ -42,6 +42,7 @@ function sourceThat(act: (time: number) => Promise<void> | void): Source {
   return {
     name: 'the test',
     resolve: () => Promise.reject(new Error('not asked')),
+    tags: async () => [],
     referrers: () => Promise.reject(new Error('not asked')),
     manifest: async () => Buffer.concat(await Array.fromAsync(await ask())),
     blob: ask,

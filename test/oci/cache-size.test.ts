@@ -18,6 +18,7 @@ const of = new Map(blobs.map((one) => [one.digest, one.bytes]))
 const source: Source = {
   name: 'the test',
   resolve: () => Promise.reject(new Error('not asked')),
+  tags: async () => [],
   manifest: () => Promise.reject(new Error('not asked')),
   referrers: () => Promise.reject(new Error('not asked')),
   blob: async ({ digest }) => Readable.from([of.get(digest)]),

@@ -37,6 +37,7 @@ let asked: number
 const source: Source = {
   name: 'the test',
   resolve: () => Promise.reject(new Error('not asked')),
+  tags: async () => [],
   manifest: async () => {
     asked += 1
     return bytes
@@ -50,6 +51,7 @@ const source: Source = {
 const down: Source = {
   name: 'down',
   resolve: () => Promise.reject(new Error('down')),
+  tags: async () => [],
   manifest: () => Promise.reject(new Error('down')),
   blob: () => Promise.reject(new Error('down')),
   referrers: () => Promise.reject(new Error('down')),

@@ -1,0 +1,98 @@
+import { readFile } from 'node:fs/promises'
+import { readSet, type SetEntry } from '../engine/extension-set.ts'
+import { type Lock, parseLock } from '../engine/lock-file.ts'
+import { type Entries, type LockOptions, lockName, lockSet } from '../engine/lock-set.ts'
+import type { Names } from '../engine/names.ts'
+import { messageOf, ProviderError } from '../model/error.ts'
+import { printable, quote } from '../model/quote.ts'
+import { openSource } from '../oci/open.ts'
+import { tagLists } from '../oci/tag-lists.ts'
+import type { Target } from '../postgres/offer.ts'
+import { platformHere } from './platform.ts'
+import { entriesOfState, exportStack, isState } from './stack.ts'
+import { readingOf, type Terminal } from './verb.ts'
+
+export interface EntryOptions {
+  readonly repository?: string
+  readonly major?: number
+  readonly os: string
+  readonly platform?: readonly string[]
+}
+
+interface Finding {
+  readonly terminal: Terminal
+  readonly lock: LockOptions
+}
+
+/** What one argument of `pgoci lock` asks for. */
+export async function entriesFor(text: string, options: EntryOptions, { terminal, lock }: Finding): Promise<Entries> {
+  const { repository, major, os } = options
+  const platforms = options.platform ?? [platformHere()]
+  if (repository !== undefined) {
+    if (major === undefined)
+      throw new ProviderError(
+        'BAD_INPUT',
+        `Cannot lock ${quote(text)}: nobody says for which Postgres; give --major and --os`,
+      )
+    const [, name = text, version] = /^([^@]+)@(.+)$/.exec(text) ?? []
+    const wanted: SetEntry = { name, ...(version ? { version } : {}) }
+    const names = []
+    for (const platform of platforms) {
+      const target: Target = { major, postgresVersion: `${major}`, os, platform }
+      names.push(await lockName(wanted, { ...lock, target, repository }))
+    }
+    return { names, images: [] }
+  }
+  const state = await stateEntries(text, terminal)
+  if (state) return state
+  const set = readSet(await read(text), quote(text))
+  const { image } = set
+  if (image === undefined)
+    throw new ProviderError(
+      'BAD_INPUT',
+      `Cannot lock ${quote(text)}: it has no image of a distribution, which extensions must fit`,
+    )
+  const found: Entries = { names: [], images: [] }
+  for (const platform of options.platform ?? set.platforms ?? platforms) {
+    const one = await lockSet({ ...set, image }, platform, lock)
+    found.names.push(...one.names)
+    found.images.push(...one.images)
+  }
+  return found
+}
+
+/** What a stack pins, by its name or from what was exported; nothing for another file. */
+export async function stateEntries(text: string, { env, signal }: Terminal): Promise<Entries | undefined> {
+  if (!/\.(?:json|ya?ml)$/.test(text)) return entriesOfState(await exportStack(text, { env, signal }), text)
+  const content = await readFile(text, 'utf8').catch(() => '')
+  return isState(content) ? entriesOfState(content, text) : undefined
+}
+
+/** Where a command line looks up names. */
+export function namesOf(terminal: Terminal): Names {
+  const { environment, cache } = readingOf(terminal)
+  const lists = tagLists(cache)
+  const open: Names['open'] = (reference) => openSource(reference, environment)
+  return {
+    open,
+    cache,
+    signal: terminal.signal,
+    list: (reference, how) =>
+      lists(open(reference), { ...how, keep: reference.transport === 'registry' && !environment.bundle }),
+  }
+}
+
+/** An empty one, where there is none. */
+export async function readLock(path: string): Promise<Lock> {
+  const content = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw new ProviderError('BAD_INPUT', `Cannot read ${quote(path)}: ${printable(messageOf(error))}`)
+  })
+  return content === undefined ? { version: 1, names: [], images: [] } : parseLock(content, path)
+}
+
+async function read(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((error: unknown) => {
+    throw new ProviderError('BAD_INPUT', `Cannot read ${quote(path)}: ${printable(messageOf(error))}`)
+  })
+}

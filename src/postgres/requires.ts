@@ -1,0 +1,17 @@
+/** What `CREATE EXTENSION` can create of an image, with what must be there before. */
+type Provides = Readonly<Record<string, { readonly requires: readonly string[] }>>
+
+export interface Missing {
+  readonly name: string
+  /** An extension that needs it. */
+  readonly by: string
+}
+
+/** What extensions require and nobody provides, neither they themselves nor the distribution; sorted by name. */
+export function missingRequires(provided: readonly Provides[], contrib: Readonly<Record<string, unknown>>): Missing[] {
+  const there = new Set([...provided.flatMap((one) => Object.keys(one)), ...Object.keys(contrib)])
+  const missing = new Map<string, Missing>()
+  for (const [by, { requires }] of provided.flatMap((one) => Object.entries(one)))
+    for (const name of requires) if (!there.has(name) && !missing.has(name)) missing.set(name, { name, by })
+  return [...missing.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+}

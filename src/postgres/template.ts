@@ -1,0 +1,120 @@
+import { ProviderError } from '../model/error.ts'
+import { platformOfMachine } from '../model/platform.ts'
+import { quote } from '../model/quote.ts'
+import { parseReference, type Reference } from '../model/reference.ts'
+import { parseVersion } from '../model/version.ts'
+import { architectureOf, type Offer, type Target } from './offer.ts'
+import { noSystem } from './os-release.ts'
+
+const shapes = {
+  name: '',
+  version: '[A-Za-z0-9][A-Za-z0-9._+~-]*?',
+  major: '[1-9][0-9]?',
+  minor: '[0-9]{1,3}',
+  os: '[a-z][a-z0-9.]*',
+  arch: '[a-z0-9_]+',
+} as const
+
+type Placeholder = keyof typeof shapes
+
+/** How a repository names its images: `registry.example.com/ext/{name}:{version}-pg{major}-{os}`. */
+export interface Template {
+  readonly text: string
+  /** Where the images of a name are, without a tag: what is listed. */
+  placeOf(name: string, target: Target): Reference
+  /** What a tag there says; nothing for one of another shape or name. */
+  offerOf(tag: string, name: string, target: Target): Offer | undefined
+  /** The reference that a version has; nothing where that cannot be known. */
+  referenceTo(version: string, name: string, target: Target): string
+  /** Whether another minor version of Postgres has other images. */
+  readonly isByMinor: boolean
+}
+
+/** @throws ProviderError BAD_INPUT */
+export function parseTemplate(text: string): Template {
+  const refuse = (why: string) =>
+    new ProviderError(
+      'BAD_INPUT',
+      `Cannot use ${quote(text)} as a repository: ${why}; write it as in "registry.example.com/ext/{name}:{version}-pg{major}-{os}"`,
+    )
+  const used = [...text.matchAll(/\{([^{}]*)\}/g)].map(([, name = '']) => name)
+  const unknown = used.find((name) => !(name in shapes))
+  if (unknown !== undefined)
+    throw refuse(
+      `it does not know ${quote(`{${unknown}}`)}, but ${Object.keys(shapes)
+        .map((one) => `{${one}}`)
+        .join(', ')}`,
+    )
+  if (!used.includes('name')) throw refuse('it has no {name}')
+  const colon = text.lastIndexOf(':')
+  const [place, tag] = [text.slice(0, colon), text.slice(colon + 1)]
+  if (colon < 0 || !tag.includes('{version}') || place.includes('{version}') || /[/@]/.test(tag))
+    throw refuse('it has no tag with {version}')
+
+  const fill = (part: string, name: string, target: Target, version = '') => {
+    const { major, os } = target
+    if (used.includes('os') && os === noSystem)
+      throw new ProviderError(
+        'BAD_INPUT',
+        `Cannot look for ${quote(name)} in ${quote(text)}: the distribution's image tells no operating system for {os}; take a repository whose images say none`,
+      )
+    const minor = target.postgresVersion.split('.')[1] ?? '0'
+    const values: Record<Placeholder, string> = {
+      name,
+      version,
+      major: String(major),
+      minor,
+      os,
+      arch: architectureOf(target),
+    }
+    return part.replace(/\{(\w+)\}/g, (_all, key: Placeholder) => values[key])
+  }
+
+  return {
+    text,
+    isByMinor: used.includes('minor'),
+    placeOf: (name, target) => parseReference(fill(place, name, target)),
+    referenceTo: (version, name, target) => `${fill(place, name, target)}:${fill(tag, name, target, version)}`,
+    offerOf: (found, name, target) => {
+      const said = readTag(tag, found, name)
+      const version = said && parseVersion(said.version ?? '')
+      if (version === undefined || said === undefined) return undefined
+      const major = said.major === undefined ? undefined : Number(said.major)
+      const exactly = said.minor === undefined ? undefined : `${said.major ?? target.major}.${said.minor}`
+      const architecture =
+        said.arch === undefined ? undefined : (platformOfMachine(said.arch)?.architecture ?? said.arch)
+      return {
+        version,
+        reference: `${fill(place, name, target)}:${found}`,
+        built: { major, exactly, os: said.os, architecture },
+      }
+    },
+  }
+}
+
+const patterns = new Map<string, RegExp>()
+
+function readTag(template: string, tag: string, name: string): { [key in Placeholder]?: string } | undefined {
+  const key = `${template} ${name}`
+  const pattern = patterns.get(key) ?? patternOf(template, name)
+  // A set has some hundred names at most.
+  if (patterns.size > 10_000) patterns.clear()
+  patterns.set(key, pattern)
+  return tag.length <= 384 ? pattern.exec(tag)?.groups : undefined
+}
+
+function patternOf(template: string, name: string): RegExp {
+  const seen = new Set<string>()
+  const source = template.replace(/\{(\w+)\}|[^{}]+/g, (literal, key?: Placeholder) => {
+    if (key === undefined) return literally(literal)
+    if (key === 'name') return literally(name)
+    if (seen.has(key)) return `\\k<${key}>`
+    seen.add(key)
+    return `(?<${key}>${shapes[key]})`
+  })
+  return new RegExp(`^${source}$`)
+}
+
+function literally(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\-]/g, '\\$&')
+}
