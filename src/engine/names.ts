@@ -110,7 +110,7 @@ export async function offersOf(
       if (error instanceof ProviderError && error.code === 'NOT_FOUND') return { tags: [], isNew: true }
       throw error
     })
-  return { offers: listed.tags.flatMap((tag) => template.offerOf(tag, name, target) ?? []), isNew: listed.isNew }
+  return { offers: template.offersIn(listed.tags, name, target), isNew: listed.isNew }
 }
 
 function nothingFits(

@@ -3,7 +3,7 @@ import { platformOfMachine } from '../model/platform.ts'
 import { quote } from '../model/quote.ts'
 import { parseReference, type Reference } from '../model/reference.ts'
 import { parseVersion } from '../model/version.ts'
-import { architectureOf, type Offer, type Target } from './offer.ts'
+import { architectureOf, type Built, type Offer, type Target } from './offer.ts'
 import { noSystem } from './os-release.ts'
 
 const shapes = {
@@ -22,8 +22,8 @@ export interface Template {
   readonly text: string
   /** Where the images of a name are, without a tag: what is listed. */
   placeOf(name: string, target: Target): Reference
-  /** What a tag there says; nothing for one of another shape or name. */
-  offerOf(tag: string, name: string, target: Target): Offer | undefined
+  /** What the tags there say; those of another shape or name say nothing. */
+  offersIn(tags: readonly string[], name: string, target: Target): Offer[]
   /** The reference that a version has; nothing where that cannot be known. */
   referenceTo(version: string, name: string, target: Target): string
   /** Whether another minor version of Postgres has other images. */
@@ -75,32 +75,38 @@ export function parseTemplate(text: string): Template {
     isByMinor: used.includes('minor'),
     placeOf: (name, target) => parseReference(fill(place, name, target)),
     referenceTo: (version, name, target) => `${fill(place, name, target)}:${fill(tag, name, target, version)}`,
-    offerOf: (found, name, target) => {
-      const said = readTag(tag, found, name)
-      const version = said && parseVersion(said.version ?? '')
-      if (version === undefined || said === undefined) return undefined
-      const major = said.major === undefined ? undefined : Number(said.major)
-      const exactly = said.minor === undefined ? undefined : `${said.major ?? target.major}.${said.minor}`
-      const architecture =
-        said.arch === undefined ? undefined : (platformOfMachine(said.arch)?.architecture ?? said.arch)
-      return {
-        version,
-        reference: `${fill(place, name, target)}:${found}`,
-        built: { major, exactly, os: said.os, architecture },
-      }
+    offersIn: (tags, name, target) => {
+      const read = readerOf(tag, name)
+      const at = fill(place, name, target)
+      return tags.flatMap((found) => {
+        const said = read(found)
+        const version = said && parseVersion(said.version ?? '')
+        if (said === undefined || version === undefined) return []
+        return [{ version, reference: `${at}:${found}`, built: builtFor(said, target) }]
+      })
     },
   }
 }
 
-const patterns = new Map<string, RegExp>()
+type Said = { readonly [key in Placeholder]?: string }
 
-function readTag(template: string, tag: string, name: string): { [key in Placeholder]?: string } | undefined {
-  const key = `${template} ${name}`
-  const pattern = patterns.get(key) ?? patternOf(template, name)
-  // A set has some hundred names at most.
-  if (patterns.size > 10_000) patterns.clear()
-  patterns.set(key, pattern)
-  return tag.length <= 384 ? pattern.exec(tag)?.groups : undefined
+function builtFor({ major, minor, os, arch }: Said, target: Target): Built {
+  return {
+    major: major === undefined ? undefined : Number(major),
+    exactly: minor === undefined ? undefined : `${major ?? target.major}.${minor}`,
+    os,
+    architecture: arch === undefined ? undefined : (platformOfMachine(arch)?.architecture ?? arch),
+  }
+}
+
+/** A layout's tags may be whole references; a registry's are shorter. */
+const longestTag = 384
+
+function readerOf(template: string, name: string): (tag: string) => Said | undefined {
+  const pattern = patternOf(template, name)
+  // In a repository that many names share, nearly all tags are others'.
+  const [start = ''] = template.replaceAll('{name}', name).split('{')
+  return (tag) => (tag.startsWith(start) && tag.length <= longestTag ? pattern.exec(tag)?.groups : undefined)
 }
 
 function patternOf(template: string, name: string): RegExp {

@@ -24,7 +24,7 @@ test.each([
   ['oci:./images:{name}-{version}-pg{major}', 'hstore', 'hstore-1.8-pg18', { version: '1.8', major: 18 }],
 ])('%s reads of %s the tag %s', (template, name, tag, expected) => {
   const { version, ...built } = expected
-  expect(parseTemplate(template).offerOf(tag, name, target)).toMatchObject({ version: { text: version }, built })
+  expect(parseTemplate(template).offersIn([tag], name, target)).toMatchObject([{ version: { text: version }, built }])
 })
 
 test.each([
@@ -34,7 +34,7 @@ test.each([
   ['a/all:{name}-{version}', 'pg', 'pg_cron-1.6.4'],
   ['a/{name}:{version}-{version}', 'x', '1.0-1.1'],
 ])('%s reads nothing of %s in the tag %s', (template, name, tag) => {
-  expect(parseTemplate(template).offerOf(tag, name, target)).toBeUndefined()
+  expect(parseTemplate(template).offersIn([tag], name, target)).toEqual([])
 })
 
 test.each([
@@ -52,13 +52,13 @@ test('a version leads to its tag, and the tag to the version, whatever they are'
     fc.property(versions, (version) => {
       const reference = template.referenceTo(version, 'postgis', target)
       const tag = reference.slice(reference.lastIndexOf(':') + 1)
-      expect(template.offerOf(tag, 'postgis', target)).toMatchObject({ version: { text: version }, reference })
+      expect(template.offersIn([tag], 'postgis', target)).toMatchObject([{ version: { text: version }, reference }])
     }),
   )
-  fc.assert(fc.property(fc.string(), (tag) => void template.offerOf(tag, 'postgis', target)))
+  fc.assert(fc.property(fc.string(), (tag) => void template.offersIn([tag], 'postgis', target)))
 })
 
-const offers = (...tags: string[]) => tags.map((tag) => parseTemplate(here).offerOf(tag, 'postgis', target) as Offer)
+const offers = (...tags: string[]) => parseTemplate(here).offersIn(tags, 'postgis', target)
 const chosen = (list: Offer[], wanted: { version?: string; prerelease?: boolean } = {}) => {
   const { fitting, newer } = choose(list, { name: 'postgis', ...wanted }, target)
   return [fitting[0]?.version.text, newer] as const
