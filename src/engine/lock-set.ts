@@ -3,7 +3,7 @@ import { ProviderError } from '../model/error.ts'
 import { parseReference } from '../model/reference.ts'
 import { contribNames } from '../postgres/contrib.ts'
 import type { Target, Wanted } from '../postgres/offer.ts'
-import { missingRequires } from '../postgres/requires.ts'
+import { missingRequires, nextMissing } from '../postgres/requires.ts'
 import { loadDistribution } from './distribution.ts'
 import { loadExtension } from './extension.ts'
 import type { ExtensionSet, SetEntry } from './extension-set.ts'
@@ -36,6 +36,7 @@ export async function lockSet(
   const target: Target = { major, postgresVersion, os, platform }
   const found: { names: LockedName[]; images: LockedImage[] } = { names: [], images: [image] }
   const provided = []
+  const asked = new Set<string>()
   const isThere = ({ name, image, repository }: SetEntry) =>
     contribNames.has(name) && name in contrib && !image && !repository
   let wave: readonly SetEntry[] = set.extensions.filter((entry) => !isThere(entry))
@@ -49,7 +50,8 @@ export async function lockSet(
       else if (named.repository !== '') found.names.push(named)
       provided.push((await loadExtension(requestOf(one, names))).facts.provides)
     }
-    wave = missingRequires(provided, contrib).map(({ name }) => ({ name }))
+    for (const { name } of wave) asked.add(name)
+    wave = nextMissing(missingRequires(provided, contrib), asked).map(({ name }) => ({ name }))
   }
   return { names: found.names, images: found.images.filter(isByTag) }
 }

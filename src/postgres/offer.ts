@@ -109,13 +109,16 @@ function newerThan(
     const { text } = offer.version
     byVersion.set(text, [...(byVersion.get(text) ?? []), offer])
   }
-  const lines = [...byVersion].map(([text, offers]) => `${printable(text)}: ${whyNot(offers, { may, target })}`)
+  const lines = [...byVersion]
+    // One that fits is above only where the program has written another one in full.
+    .filter(([, offers]) => !offers.some((offer) => may(offer) && fits(offer.built, target)))
+    .map(([text, offers]) => `${printable(text)}: ${whyNot(offers, target)}`)
   const more = lines.length - mostNewer
   return more > 0 ? [...lines.slice(0, mostNewer), `and ${more} more`] : lines
 }
 
 /** Names the first thing in which none of them fits, and what there is of it. */
-function whyNot(offers: readonly Offer[], { may, target }: { may: (offer: Offer) => boolean; target: Target }): string {
+function whyNot(offers: readonly Offer[], target: Target): string {
   let left = offers
   const asks: readonly [keyof Built, (value: string) => string, string | number][] = [
     ['major', (value) => `Postgres ${value}`, target.major],
@@ -131,7 +134,7 @@ function whyNot(offers: readonly Offer[], { may, target }: { may: (offer: Offer)
     }
     left = matching
   }
-  return left.some(may) ? 'fits' : 'a pre-release'
+  return 'a pre-release'
 }
 
 /**

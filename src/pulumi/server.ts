@@ -4,7 +4,7 @@ import { serverType } from '../engine/resource.ts'
 import { messageOf } from '../model/error.ts'
 import { contribNames } from '../postgres/contrib.ts'
 import { preloadLibraries } from '../postgres/preload.ts'
-import { missingRequires } from '../postgres/requires.ts'
+import { missingRequires, nextMissing } from '../postgres/requires.ts'
 import { Distribution, type DistributionArgs } from './distribution.ts'
 import { Extension, type RepositoryArgs } from './extension.ts'
 
@@ -73,10 +73,12 @@ export class Server extends pulumi.ComponentResource {
     )
     const own = declared.filter(isOwn)
 
+    const asked = new Set(declared.map((entry) => entry.name))
     const close = (there: readonly Extension[], contrib: Record<string, string>): pulumi.Output<string[]> =>
       pulumi.all(there.map((one) => one.provides)).apply((known) => {
         const provides = known.map((one) => one ?? {})
-        const missing = missingRequires(provides, contrib)
+        const missing = told(() => nextMissing(missingRequires(provides, contrib), asked))
+        for (const one of missing) asked.add(one.name)
         if (missing.length > 0) return close([...there, ...missing.map(({ name: one }) => add({ name: one }))], contrib)
         return pulumi.output(provides.flatMap((one) => Object.keys(one)))
       })

@@ -108,6 +108,19 @@ test('names and versions are locked for platforms, beside what is there; --prune
   expect((await run('outdated', 'other.json')).code).toBe(0)
 })
 
+// Bug: it was asked for without an end.
+test('a requirement that the image of its name does not provide is an error', async () => {
+  extension('needy', '1.0', { requires: ['vector'] })
+  publish(registry, { repository: 'ext/vector', tag: '1.0-pg18-trixie' }, imageOf(smallExtension('pgvector', '1.0')))
+  const set = { image: `${registry.host}/postgres:18`, repository: template(), extensions: [{ name: 'needy' }] }
+  writeFileSync(join(cwd, 'needy.json'), JSON.stringify(set))
+  const { code, stderr } = await run('lock', 'needy.json', '--file', 'needy.lock')
+  expect({ code, stderr }).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('Cannot find "vector", which "needy" requires'),
+  })
+})
+
 test.each([
   ['lock', ['lock', '--repository', 'a/{name}:{version}', 'earth'], 1, 'give --major and --os'],
   ['lock', ['lock', 'nowhere.yaml'], 1, 'Cannot read "nowhere.yaml"'],

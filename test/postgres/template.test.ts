@@ -85,7 +85,7 @@ test('the highest that fits is chosen, and what is above it and does not fit is 
 
 test('a version that is there as it was written is the one that is meant', () => {
   const list = offers('1.6-pg17-bookworm', '1.6.4-pg17-bookworm', '1.6.5-pg18-bookworm')
-  expect(chosen(list, { version: '1.6' })[0]).toBe('1.6')
+  expect(chosen(list, { version: '1.6' })).toEqual(['1.6', ['1.6.5: for Postgres 18 only']])
   expect(chosen(list)[0]).toBe('1.6.4')
 })
 
