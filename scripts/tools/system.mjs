@@ -15,6 +15,7 @@ const packages = {
   nix: 'nix-bin',
   openssl: 'openssl',
   readelf: 'binutils',
+  rpmbuild: 'rpm',
   rsync: 'rsync',
   runc: 'runc',
   shellcheck: 'shellcheck',

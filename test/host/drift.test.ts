@@ -330,3 +330,33 @@ testWith('dpkg-deb', 'dpkg-query')('a file that a package wrote into a tree is t
     expect.stringMatching(/^modified share\/text \(now sha256 [0-9a-f]{12}, of package intruder\): /),
   ])
 })
+
+testWith('rpm', 'rpmbuild')('the same by rpm', async () => {
+  const folder = temporaryFolder()
+  writeFileSync(join(folder, '.rpmmacros'), `%_dbpath ${folder}/db\n%_topdir ${folder}/build\n`)
+  const env = { PATH: `${process.env['PATH']}:/usr/sbin:/sbin`, HOME: folder }
+  const target = targetAt(join(folder, 'store'), localTransport({ env }))
+  await install(target, { distribution, vector })
+  const path = at(target, 'root/share/text')
+  const spec = `Name: intruder
+Version: 1
+Release: 1
+Summary: x
+License: x
+BuildArch: noarch
+%description
+x
+%install
+install -D -m 444 /dev/null %{buildroot}${path}
+echo from a package >%{buildroot}${path}
+%files
+${path}
+`
+  writeFileSync(join(folder, 'intruder.spec'), spec)
+  execFileSync('rpmbuild', ['-bb', join(folder, 'intruder.spec')], { env, stdio: 'ignore' })
+  const built = join(folder, 'build/RPMS/noarch/intruder-1-1.noarch.rpm')
+  execFileSync('rpm', ['-i', '--force-debian', '--nodeps', built], { env, stdio: 'ignore' })
+  expect((await drift(target)).filter((line) => line.includes('text'))).toEqual([
+    expect.stringMatching(/^modified share\/text \(now sha256 [0-9a-f]{12}, of package intruder\): /),
+  ])
+})
