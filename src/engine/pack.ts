@@ -18,6 +18,8 @@ export type Compression = 'zstd' | 'cat'
 export interface Pack extends Pick<Spool, 'read' | 'whole'> {
   /** Of the names of its objects, which are the digests of their contents: the same, however it was packed. */
   readonly key: Digest
+  /** Tells that whoever asked for it will not read it any more. */
+  release(): void
 }
 
 /** Brings objects into a pack; `contents` gives each of them once, and is read only when there is no such pack yet. */
@@ -47,10 +49,14 @@ export function packing(folder: string): Packing {
     const name = `${key} ${compression}`
     const found = kept.get(name) ?? spool(packed(objects, { compression, contents }), { folder })
     kept.set(name, found)
-    const { read, whole, close } = await found.catch((error: unknown) => {
-      kept.delete(name)
-      throw error
-    })
+    // Held at once, because the next packs may crowd this one out before anybody reads it.
+    const { read, whole, close, release } = await found.then(
+      (one) => ({ ...one, release: one.hold() }),
+      (error: unknown) => {
+        kept.delete(name)
+        throw error
+      },
+    )
     // The next who wants it makes it again.
     whole.catch(() => {
       if (kept.get(name) === found) kept.delete(name)
@@ -61,7 +67,7 @@ export function packing(folder: string): Packing {
       kept.delete(oldest[0])
       oldest[1].then((one) => one.close())
     }
-    return { key, read, whole }
+    return { key, read, whole, release }
   }
 }
 

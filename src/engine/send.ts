@@ -100,7 +100,9 @@ export async function send(
   } catch (error) {
     if (!(error instanceof ProviderError) || error.code !== 'RELAY_FAILED') throw error
     options.relay?.log(`${error.message}: what it has is sent over SSH`)
-    return attempt(new Map())
+    return await attempt(new Map())
+  } finally {
+    for (const pack of packs) pack.release()
   }
 }
 

@@ -9,9 +9,11 @@ import { explained, makeFolder } from '../oci/files.ts'
 export interface Spool {
   /** All of it, from the first byte. Waits for what has not come yet, and fails with what the source failed with. */
   read(): Readable
+  /** Keeps the file for a reader who comes later, also when it is closed meanwhile; returns what ends that. */
+  hold(): () => void
   /** Resolves when all of it is there. */
   readonly whole: Promise<{ readonly digest: Digest; readonly size: number }>
-  /** No more will be read; the file goes when the last reader has ended. */
+  /** Nobody else will come; the file goes when the last reader has ended, and the last hold. */
   close(): void
 }
 
@@ -72,6 +74,10 @@ export async function spool(source: Readable, { folder }: { readonly folder: str
   }
   whole.then(leave, leave)
   return {
+    hold: () => {
+      users += 1
+      return leave
+    },
     read: () => {
       users += 1
       return Readable.from(chunks(), { objectMode: false, highWaterMark: chunkSize }).once('close', leave)

@@ -63,3 +63,18 @@ test('a pack that failed is made again by the next who wants it, and one that la
   const good = await pack(objects, { compression: 'cat', ...image() })
   expect(Object.values(await unpacked(await buffer(good.read())))).toEqual(texts)
 })
+
+test('Bug: a pack waits for its reader, however many others are made before', async () => {
+  const pack = packing(temporaryFolder())
+  const waiting = await pack(objects, { compression: 'cat', ...image() })
+  await waiting.whole
+  for (let count = 0; count < 70; count += 1) {
+    const text = String(count)
+    const own: Objects = new Map([[digestOf(text), new Set([nameOf(digestOf(text))])]])
+    const other = await pack(own, { compression: 'cat', ...image([text]) })
+    await other.whole
+    other.release()
+  }
+  expect(Object.values(await unpacked(await buffer(waiting.read())))).toEqual(texts)
+  waiting.release()
+})
