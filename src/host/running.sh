@@ -30,8 +30,15 @@ tell_running() { # tell_running ROOT LIVE: the current trees
     } 2>/dev/null | sed -n 's|.*/trees/\([0-9a-f]\{64\}[-0-9]*\).*|\1|p' | head -n 1)
     [ -z "$tree" ] || say running "$pid$tab$((booted + ${22} / 100))$tab$tree"
   done
+  true >"$scratch/shared"
   # shellcheck disable=SC2086
-  grep -F "$store/trees/" $maps 2>/dev/null | awk -v OFS='\t' -v prefix="$store/trees/" -v root="$1/" -v live="$2/" '
+  grep -F "$store/trees/" $maps >"$scratch/maps" 2>/dev/null
+  # Generations share the inodes of what they have alike: who maps one of these has what new sessions load.
+  ! grep -q -v -e "/trees/$1/[^ ]*$" -e "/trees/$2/[^ ]*$" "$scratch/maps" ||
+    find "trees/$1" "trees/$2" -type f -name '*.so*' -exec stat -c 'current %i' {} + >"$scratch/shared" 2>/dev/null
+  awk -v OFS='\t' -v prefix="$store/trees/" -v root="$1/" -v live="$2/" '
+    $1 == "current" { current[$2]; next }
+    $5 in current { next }
     {
       at = index($0, prefix)
       path = substr($0, at + length(prefix))
@@ -45,7 +52,7 @@ tell_running() { # tell_running ROOT LIVE: the current trees
     END { for (path in pids) if (++count <= 100) {
       slash = index(path, "/")
       print "mapped", substr(path, 1, slash - 1), substr(path, slash + 1), gone[path] ? "gone" : "former", substr(pids[path], 1, 200)
-    } }'
+    } }' "$scratch/shared" "$scratch/maps"
 }
 
 # The packages that know the paths, by the host's package manager or by that of the tree itself.

@@ -55,6 +55,15 @@ const drift = async (target: StoreTarget, verify?: 'quick' | 'full') =>
   describeDrift(findDrift(await look(target, verify)))
 const at = (target: StoreTarget, path: string) => join(target.root, 'instances/main', path)
 
+/** A process with a server's name that has a module loaded. */
+async function runWith(target: StoreTarget, module: string): Promise<number> {
+  const env = { ...process.env, LD_PRELOAD: at(target, `live/${readdirSync(at(target, 'live'))[0]}/lib/${module}.so`) }
+  const child = spawn(at(target, 'root/bin/postgres'), ['600'], { stdio: 'ignore', env })
+  started.push(child)
+  await once(child, 'spawn')
+  return child.pid as number
+}
+
 /** As an editor does that writes in place: the inode stays, and with it all that shares it. */
 function writeInPlace(path: string, text: string): void {
   const mode = readFileMode(path)
@@ -252,17 +261,17 @@ describe.each(hosts)('on a host with $name', (host) => {
     expect(completeState(target.root)?.generation).toBe(3)
   })
 
+  test('Bug: sessions that had used anything were pending after each change, though it had left that as it was', async () => {
+    const target = await installed({ distribution, vector: extension(readFileSync(libm)) })
+    await runWith(target, 'vector')
+    await install(target, { cube: imageOf({ 'live/lib/cube.so': 'cube' }, { distribution: false }) })
+    expect(findPending(await look(target))).toEqual([])
+  })
+
   test('a server that still runs the former tree is pending, and so are sessions with former libraries', async () => {
     const real = extension(readFileSync(libm))
     const target = await installed({ distribution, vector: real })
-    const run = async () => {
-      const env = { ...process.env, LD_PRELOAD: at(target, `live/${readdirSync(at(target, 'live'))[0]}/lib/vector.so`) }
-      const child = spawn(at(target, 'root/bin/postgres'), ['600'], { stdio: 'ignore', env })
-      started.push(child)
-      await once(child, 'spawn')
-      return child.pid as number
-    }
-    const pid = await run()
+    const pid = await runWith(target, 'vector')
     const pending = async () => findPending(await look(target)).map(pendingLine)
     expect(await pending()).toEqual([])
     await install(target, { distribution, vector: extension('2') })
