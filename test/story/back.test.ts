@@ -163,7 +163,7 @@ test('rollback needs neither stack nor registry, an open session sees it, and th
   const rollback = (...words: string[]) => pgoci(['rollback', hostFile, '--root', store(), ...words])
   const list = await rollback('--list')
   expect(list).toMatchObject({ code: 0, stderr: '' })
-  expect(list.stdout).toContain('(current)')
+  expect(list.stdout).toContain('(current')
   expect(list.stdout).toMatch(/Postgres 18\S* {2}.*:pg-2@/)
   const refused = await rollback()
   expect(refused.code).toBe(1)
