@@ -2,10 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { readSet, type SetEntry } from '../engine/extension-set.ts'
 import { type Lock, parseLock } from '../engine/lock-file.ts'
 import { type Entries, type LockOptions, lockName, lockSet } from '../engine/lock-set.ts'
-import type { Names } from '../engine/names.ts'
+import { type Names, openNames } from '../engine/names.ts'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
-import { openSource } from '../oci/open.ts'
 import { tagLists } from '../oci/tag-lists.ts'
 import type { Target } from '../postgres/offer.ts'
 import { platformHere } from './platform.ts'
@@ -71,15 +70,7 @@ export async function stateEntries(text: string, { env, signal }: Terminal): Pro
 /** Where a command line looks up names. */
 export function namesOf(terminal: Terminal): Names {
   const { environment, cache } = readingOf(terminal)
-  const lists = tagLists(cache)
-  const open: Names['open'] = (reference) => openSource(reference, environment)
-  return {
-    open,
-    cache,
-    signal: terminal.signal,
-    list: (reference, how) =>
-      lists(open(reference), { ...how, keep: reference.transport === 'registry' && !environment.bundle }),
-  }
+  return openNames(tagLists(cache), { environment, cache, signal: terminal.signal })
 }
 
 /** An empty one, where there is none. */

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { InvalidArgumentError } from 'commander'
-import { formatLock, lockName, parseLock } from '../engine/lock-file.ts'
+import { formatLock, lockFileName, parseLock } from '../engine/lock-file.ts'
 import type { Entries } from '../engine/lock-set.ts'
 import { printable } from '../model/quote.ts'
 import { noSystem } from '../postgres/os-release.ts'
@@ -42,7 +42,7 @@ export const lock: Verb = (program, terminal) => {
     .option('--major <number>', 'of Postgres, for names', majorArgument)
     .option('--os <name>', "of the distribution's image, for names: as in bookworm", noSystem)
     .option('--platform <platform>', 'of the hosts; may be given again (default: that of this machine)', collected)
-    .option('--file <path>', 'the lock file', lockName)
+    .option('--file <path>', 'the lock file', lockFileName)
     .option('--update', 'look for all of it anew, not only for what is not locked')
     .option('--prune', 'take out what is not asked for now')
     .option('--json', 'print JSON (docs/schemas/lock-report.json)')
@@ -53,8 +53,10 @@ export const lock: Verb = (program, terminal) => {
       const before = await readLock(options.file)
       const former = options.update ? { ...before, names: [], images: [] } : before
       const all: Entries = { names: [], images: [] }
+      // One for all, so that a repository which several of them name is listed once.
+      const names = namesOf(terminal)
       for (const text of what) {
-        const found = await entriesFor(text, options, { terminal, lock: { names: namesOf(terminal), former, tell } })
+        const found = await entriesFor(text, options, { terminal, lock: { names, former, tell } })
         all.names.push(...found.names)
         all.images.push(...found.images)
       }

@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import type { Lock } from '../engine/lock-file.ts'
-import { lockName } from '../engine/lock-file.ts'
+import { type Lock, lockFileName } from '../engine/lock-file.ts'
 import type { Entries } from '../engine/lock-set.ts'
 import { canMove, type Standing, standingOfImage, standingOfName, standingSchema } from '../engine/outdated.ts'
 import { ProviderError } from '../model/error.ts'
@@ -30,7 +29,7 @@ export const outdated: Verb = (program, terminal) => {
     .description(
       'Asks registries for newer versions and moved tags of what a lock file or a stack has. It changes nothing.',
     )
-    .argument('[what]', 'a lock file, a stack, or what pulumi stack export printed', lockName)
+    .argument('[what]', 'a lock file, a stack, or what pulumi stack export printed', lockFileName)
     .option('--json', 'print JSON (docs/schemas/outdated.json)')
     .addHelpText('after', examples)
     .action(async (what: string, { json }: { json?: true }) => {

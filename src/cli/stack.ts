@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { z } from 'zod'
+import { lockedName } from '../engine/lock-file.ts'
 import type { Entries } from '../engine/lock-set.ts'
 import { type RepositoryArgument, repositorySchema, templateOf } from '../engine/repository.ts'
 import { resourceTypes } from '../engine/resource.ts'
@@ -126,13 +127,8 @@ export function entriesOfState(text: string, name: string): Entries {
     const digest = parseDigest(image.slice(image.lastIndexOf('@') + 1))
     const repository = asked && templateOf(asked.repository)
     if (asked && repository !== undefined) {
-      const { target, chosen, version, prerelease } = asked
-      found.names.push({
-        ...{ name: asked.name, repository },
-        ...(version === undefined ? {} : { asked: version }),
-        ...(prerelease ? { prerelease } : {}),
-        ...{ postgres: target.major, os: target.os, platform, version: chosen, reference, digest },
-      })
+      const { target, chosen } = asked
+      found.names.push(lockedName(asked, { repository, target, found: { version: chosen, reference, digest } }))
     } else if (asked === undefined && parseReference(reference).digest === undefined)
       found.images.push({ reference, platform, digest })
   }

@@ -8,7 +8,7 @@ import { parseManifest } from '../model/manifest.ts'
 import type { Tree } from '../model/tree.ts'
 import { type Change, declare } from './declare.ts'
 import { type Generation, planGeneration, presentMembers } from './generation.ts'
-import { currentLikes, likeOf } from './like.ts'
+import { currentLikes, likeOf, noLikes } from './like.ts'
 import type { LoadedMember } from './member.ts'
 import { findMissing } from './missing.ts'
 import { namesByDigest, objectsOf, takeOwn } from './objects.ts'
@@ -112,12 +112,13 @@ async function attempt(
 
   const isDamaged = seen.deviations.size > 0 || seen.bad.size > 0 || seen.store.length > 0
   const isSuspect = options.isSuspect || isDamaged || lost.length > 0
-  const likes = isSuspect || before === undefined ? undefined : currentLikes(seen, before, { trees, home })
+  const likes = isSuspect || before === undefined ? noLikes : currentLikes(seen, before, { trees, home })
   const written = (['root', 'live'] as const)
-    .map((role) => ({ ...generation[role], like: likeOf(likes?.[role], generation[role].tree) }))
-    .filter(({ isNew }) => isSuspect || isNew)
+    .filter((role) => isSuspect || generation[role].isNew)
+    .map((role) => ({ ...generation[role], like: likeOf(likes.tree(role), generation[role].tree) }))
   const all = objectsOf(written.map(({ tree }) => tree))
-  const there = isSuspect ? [] : [...presentMembers(before?.members ?? []), ...reused.map(({ member }) => member)]
+  const isKnown = !isSuspect && written.length > 0
+  const there = isKnown ? [...presentMembers(before?.members ?? []), ...reused.map(({ member }) => member)] : []
   const whole = objectsOf(there.flatMap(({ treeDigest }) => trees.get(treeDigest) ?? []))
   const known = new Set([...whole.keys(), ...asked])
   const missing = await findMissing(target, all.keys(), { seen, known, ...signal })
@@ -144,7 +145,7 @@ async function attempt(
   const isNew = ({ treeDigest }: Member) => isSuspect || !seen.manifests.has(treeDigest)
   const newManifests = members
     .filter(isNew)
-    .map((member) => ({ tree: treeOf(member), like: likeOf(likes?.members.get(member.name), treeOf(member)) }))
+    .map((member) => ({ tree: treeOf(member), like: likeOf(likes.member(member.name), treeOf(member)) }))
   const freed = await send(
     target,
     {

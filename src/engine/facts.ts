@@ -1,5 +1,5 @@
 import type { Digest } from '../model/digest.ts'
-import { throughLinks } from '../model/links.ts'
+import { fileBehind } from '../model/links.ts'
 import { type Entry, nameOf, parentOf } from '../model/tree.ts'
 import { type ControlFile, parseControl } from '../postgres/control.ts'
 import { isElf, readElf } from '../postgres/elf.ts'
@@ -74,13 +74,12 @@ function placesOf({ tree }: FlatImage, placeOf: FactsOptions['placeOf']) {
     if (place === undefined) continue
     add(entry, place)
     if (entry.kind !== 'link') continue
-    const end = throughLinks(path, (one) => tree.get(one), { last: true })
-    const target = end === undefined ? undefined : tree.get(end)
-    const endPlace = end === undefined ? undefined : placeOf(end)
-    if (target?.kind !== 'file') continue
+    const target = fileBehind(tree, path)
+    if (target === undefined) continue
+    const end = placeOf(target.path)
     // A control file may be a link that update-alternatives made.
-    if (controlFile.test(place)) add(target, place)
-    else if (endPlace !== undefined) links.push([place, endPlace])
+    if (controlFile.test(place)) add(target.entry, place)
+    else if (end !== undefined) links.push([place, end])
   }
   return { files, links }
 }
@@ -149,7 +148,7 @@ function rpmDatabases(paths: readonly string[]): [string, string][] {
 }
 
 /** What a reader finds, or why it cannot. */
-function unlessUnreadable<T>(read: () => T): T | string {
+export function unlessUnreadable<T>(read: () => T): T | string {
   try {
     return read()
   } catch (error) {

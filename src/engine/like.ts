@@ -3,6 +3,7 @@ import { type Difference, differenceOf } from '../model/difference.ts'
 import { type Digest, hexOf } from '../model/digest.ts'
 import type { Tree } from '../model/tree.ts'
 import { mergeMembers } from './generation.ts'
+import type { Merged } from './merge.ts'
 import type { Member, Record } from './record.ts'
 
 /** A tree that a host has, by its name there: its folder below `trees/`, or of a manifest alone the digest. */
@@ -28,16 +29,17 @@ export function likeOf(there: There | undefined, next: Tree): Like | undefined {
 
 /** What the current generation has, for what is new to be made of. */
 export interface Likes {
-  readonly root?: There | undefined
-  readonly live?: There | undefined
-  /** By the names of the members. */
-  readonly members: ReadonlyMap<string, There>
+  readonly tree: (role: 'root' | 'live') => There | undefined
+  readonly member: (name: string) => There | undefined
 }
+
+/** A host whose trees are in doubt gets everything. */
+export const noLikes: Likes = { tree: () => undefined, member: () => undefined }
 
 /**
  * A host tells the trees of its members, and only the names of those that they are merged into. So these are computed
- * again; should a version of this package have merged in another way, then the host finds that the digests differ, and
- * gets everything.
+ * again, when they are wanted; should a version of this package have merged in another way, then the host finds that the
+ * digests differ, and gets everything.
  *
  * @param trees of the members, by their digests
  */
@@ -46,22 +48,26 @@ export function currentLikes(
   before: Record,
   { trees, home }: { readonly trees: ReadonlyMap<Digest, Tree>; readonly home: string },
 ): Likes {
-  const members = new Map<string, There>()
-  for (const { name, treeDigest } of before.members) {
-    const tree = trees.get(treeDigest)
-    if (tree) members.set(name, { name: hexOf(treeDigest), tree })
-  }
-  if (members.size < before.members.length) return { members }
-  const treeOf = (member: Member) => (members.get(member.name) as There).tree
-  const there = (role: 'root' | 'live', tree: Tree): There | undefined => {
-    const found = seen.trees.find((one) => one.generation === seen.generation && one.role === role)
-    return found && { name: found.name, tree }
-  }
-  try {
-    const merged = mergeMembers(before.members, { layout: before.layout, treeOf, home })
-    return { root: there('root', merged.root), live: there('live', merged.live), members }
-  } catch {
-    // An earlier version allowed what is a conflict now.
-    return { members }
+  const { members, layout } = before
+  const isWhole = members.every(({ treeDigest }) => trees.has(treeDigest))
+  const treeOf = ({ treeDigest }: Member) => trees.get(treeDigest) as Tree
+  let merged: Merged | undefined
+  return {
+    tree: (role) => {
+      const found = seen.trees.find((one) => one.generation === seen.generation && one.role === role)
+      if (found === undefined || !isWhole) return undefined
+      try {
+        merged ??= mergeMembers(members, { layout, treeOf, home })
+      } catch {
+        // An earlier version allowed what is a conflict now.
+        return undefined
+      }
+      return { name: found.name, tree: merged[role] }
+    },
+    member: (name) => {
+      const found = members.find((one) => one.name === name)
+      const tree = found && trees.get(found.treeDigest)
+      return tree && { name: hexOf(found.treeDigest), tree }
+    },
   }
 }

@@ -5,7 +5,7 @@ import { isMeantBy, parseVersion } from '../model/version.ts'
 import { digestSchema } from '../oci/schema.ts'
 import type { Target, Wanted } from '../postgres/offer.ts'
 
-export const lockName = 'pgoci.lock.json'
+export const lockFileName = 'pgoci.lock.json'
 
 const text = z.string().min(1).max(1024)
 const platform = z.string().max(64).describe('of the hosts, as in linux/amd64')
@@ -82,6 +82,25 @@ export function keyOfName({
 
 export function keyOfImage({ reference, platform }: Omit<LockedImage, 'digest'>): string {
   return JSON.stringify([reference, platform])
+}
+
+/** @param from.found what the name means */
+export function lockedName(
+  { name, version: asked, prerelease }: Wanted,
+  from: {
+    readonly repository: string
+    readonly target: Target
+    readonly found: Pick<LockedName, 'version' | 'reference' | 'digest'>
+  },
+): LockedName {
+  const { major: postgres, os, platform } = from.target
+  const { version, reference, digest } = from.found
+  return {
+    ...{ name, repository: from.repository },
+    ...(asked === undefined ? {} : { asked }),
+    ...(prerelease ? { prerelease } : {}),
+    ...{ postgres, os, platform, version, reference, digest },
+  }
 }
 
 /**

@@ -8,8 +8,8 @@ import { loadDistribution } from './distribution.ts'
 import { loadExtension } from './extension.ts'
 import type { ExtensionSet, SetEntry } from './extension-set.ts'
 import type { ImageRequest } from './image.ts'
-import { findLocked, type Lock, type LockedImage, type LockedName } from './lock-file.ts'
-import { type Names, resolveName } from './names.ts'
+import { findLocked, type Lock, type LockedImage, type LockedName, lockedName } from './lock-file.ts'
+import { digestOf, type Names, resolveName } from './names.ts'
 import { type RepositoryArgument, readRepository } from './repository.ts'
 
 export type Entries = Pick<Lock, 'names' | 'images'>
@@ -64,10 +64,7 @@ function isByTag({ reference }: LockedImage): boolean {
 async function lockImage(reference: string, platform: string, { names, former }: LockOptions): Promise<LockedImage> {
   const known = former.images.find((one) => one.reference === reference && one.platform === platform)
   if (known) return known
-  const parsed = parseReference(reference)
-  const signal = names.signal ? { signal: names.signal } : {}
-  const digest = parsed.digest ?? (await names.open(parsed).resolve(parsed.tag, signal)).digest
-  return { reference, platform, digest }
+  return { reference, platform, digest: await digestOf(reference, names) }
 }
 
 /** What a name is for a distribution; its repository is empty when that is a catalog, which is a lock already. */
@@ -91,15 +88,7 @@ export async function lockName(
   const template = repository.kind === 'catalog' ? '' : repository.template.text
   const known = stillGood(former, wanted, { repository: template, target })
   const found = known ?? (await resolveName(repository, wanted, { target, names, isNew: true }))
-  const { major: postgres, os, platform } = target
-  return {
-    name,
-    repository: template,
-    ...(version === undefined ? {} : { asked: version }),
-    ...(prerelease ? { prerelease } : {}),
-    ...{ postgres, os, platform },
-    ...{ version: found.version, reference: found.reference, digest: found.digest },
-  }
+  return lockedName(wanted, { repository: template, target, found })
 }
 
 function stillGood(

@@ -4,9 +4,11 @@ import { formatPlatform, parsePlatform } from '../model/platform.ts'
 import { parseReference, type Reference } from '../model/reference.ts'
 import { parseVersion } from '../model/version.ts'
 import type { Cache } from '../oci/cache.ts'
+import type { Environment } from '../oci/environment.ts'
 import { readImage } from '../oci/image.ts'
+import { openSource } from '../oci/open.ts'
 import type { Source } from '../oci/source.ts'
-import type { TagList } from '../oci/tag-lists.ts'
+import type { TagList, tagLists } from '../oci/tag-lists.ts'
 import { offersOfList } from '../postgres/extension-list.ts'
 import { namesInCatalogs, offersOfCatalogs } from '../postgres/image-catalog.ts'
 import { choose, notOffered, type Offer, type Target, type Wanted } from '../postgres/offer.ts'
@@ -31,6 +33,25 @@ export interface Names {
   ) => Promise<TagList>
   readonly cache: Cache
   readonly signal?: AbortSignal | undefined
+}
+
+/** @param lists those of the whole run */
+export function openNames(
+  lists: ReturnType<typeof tagLists>,
+  from: { readonly environment: Environment; readonly cache: Cache; readonly signal?: AbortSignal | undefined },
+): Names {
+  const { environment, cache, signal } = from
+  const open = (reference: Reference) => openSource(reference, environment)
+  return {
+    open,
+    cache,
+    signal,
+    list: (reference, options) =>
+      lists(open(reference), {
+        ...options,
+        keep: reference.transport === 'registry' && environment.bundle === undefined,
+      }),
+  }
 }
 
 /** An index has what is asked for or not; who looks further than this looks in vain. */
@@ -147,7 +168,8 @@ async function firstForPlatform(
   throw new RangeError('Cannot choose among no images')
 }
 
-async function digestOf(reference: string, { open, signal }: Names): Promise<Digest> {
+/** What a reference pins, or what its tag is now. */
+export async function digestOf(reference: string, { open, signal }: Pick<Names, 'open' | 'signal'>): Promise<Digest> {
   const parsed = parseReference(reference)
   if (parsed.digest !== undefined) return parseDigest(parsed.digest)
   return (await open(parsed).resolve(parsed.tag, signal ? { signal } : {})).digest

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { parseReference } from '../model/reference.ts'
 import { choose, type Target, type Wanted } from '../postgres/offer.ts'
 import type { LockedImage, LockedName } from './lock-file.ts'
-import { type Names, offersOf } from './names.ts'
+import { digestOf, type Names, offersOf } from './names.ts'
 import { readRepository } from './repository.ts'
 
 /** How something that is locked stands to what there is. */
@@ -49,8 +49,6 @@ export function canMove({ current, wanted, latest, isMoved: moved }: Standing): 
   return moved || (wanted ?? current) !== current || (latest ?? current) !== current
 }
 
-async function isMoved({ reference, digest }: LockedImage, { open, signal }: Names): Promise<boolean> {
-  const parsed = parseReference(reference)
-  if (parsed.digest !== undefined) return false
-  return (await open(parsed).resolve(parsed.tag, signal ? { signal } : {})).digest !== digest
+async function isMoved({ reference, digest }: LockedImage, names: Names): Promise<boolean> {
+  return parseReference(reference).digest === undefined && (await digestOf(reference, names)) !== digest
 }

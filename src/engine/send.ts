@@ -45,17 +45,29 @@ export async function send(
   shipment: Shipment,
   options: { readonly packing: Packing; readonly relay?: Relay | undefined; readonly signal?: AbortSignal },
 ): Promise<Freed | undefined> {
+  const { bringers, compression } = shipment
+  const signal = options.signal ? { signal: options.signal } : {}
+  const packs: Pack[] = []
+  try {
+    for (const { member, objects } of bringers) {
+      const contents = () => member.contents(new Set(objects.keys()), signal)
+      packs.push(await options.packing(objects, { compression, contents }))
+    }
+    return await sendPacks(target, shipment, { ...signal, packs, relay: options.relay })
+  } finally {
+    for (const pack of packs) pack.release()
+  }
+}
+
+async function sendPacks(
+  target: StoreTarget,
+  shipment: Shipment,
+  options: { readonly packs: readonly Pack[]; readonly relay: Relay | undefined; readonly signal?: AbortSignal },
+): Promise<Freed | undefined> {
   const { generation, bringers, bad, trees, manifests, compression } = shipment
+  const { packs, relay } = options
   const signal = options.signal ? { signal: options.signal } : {}
   const transaction = randomUUID()
-  const packs: Pack[] = []
-  for (const { member, objects } of bringers)
-    packs.push(
-      await options.packing(objects, {
-        compression,
-        contents: () => member.contents(new Set(objects.keys()), signal),
-      }),
-    )
   const transfer: Transfer = {
     transaction,
     written: new Set(bringers.flatMap(({ objects }) => [...objects.values()].flatMap((names) => [...names]))),
@@ -92,17 +104,15 @@ export async function send(
   }
   const remotes = new Map<Pack, Remote>()
   for (const pack of packs) {
-    const remote = await options.relay?.offer(pack, compression, signal)
+    const remote = await relay?.offer(pack, compression, signal)
     if (remote) remotes.set(pack, remote)
   }
   try {
     return await attempt(remotes)
   } catch (error) {
     if (!(error instanceof ProviderError) || error.code !== 'RELAY_FAILED') throw error
-    options.relay?.log(`${error.message}: what it has is sent over SSH`)
-    return await attempt(new Map())
-  } finally {
-    for (const pack of packs) pack.release()
+    relay?.log(`${error.message}: what it has is sent over SSH`)
+    return attempt(new Map())
   }
 }
 

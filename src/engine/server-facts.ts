@@ -1,5 +1,5 @@
 import { ProviderError } from '../model/error.ts'
-import { throughLinks } from '../model/links.ts'
+import { fileBehind } from '../model/links.ts'
 import { nameOf } from '../model/tree.ts'
 import type { DistributionLayout } from '../postgres/distribution.ts'
 import { type Elf, isElf, readElf } from '../postgres/elf.ts'
@@ -7,6 +7,7 @@ import type { ServerFacts } from '../postgres/facts.ts'
 import { type LibcKind, libcFiles, libcKind, libcVersion } from '../postgres/libc.ts'
 import { localeArchive, localeFolders, readLocaleArchive } from '../postgres/locales.ts'
 import { readConfigure, readServerVersion } from '../postgres/magic.ts'
+import { unlessUnreadable } from './facts.ts'
 import type { FlatImage } from './image.ts'
 
 /** @throws ProviderError NOT_POSTGRES when the server tells no version */
@@ -55,26 +56,17 @@ function icuOf({ tree }: FlatImage): string[] {
 async function localesOf(flat: FlatImage): Promise<string[]> {
   const archive = await fileAt(flat, localeArchive, { edges: true })
   const archived = archive ? unlessUnreadable(() => readLocaleArchive(archive.bytes)) : []
-  return [...new Set([...localeFolders(flat.tree), ...(archived ?? [])])].sort()
+  return [...new Set([...localeFolders(flat.tree), ...(typeof archived === 'string' ? [] : archived)])].sort()
 }
 
 async function fileAt(flat: FlatImage, path: string, how?: { edges: boolean }) {
-  const end = throughLinks(path, (one) => flat.tree.get(one), { last: true })
-  const entry = end === undefined ? undefined : flat.tree.get(end)
-  if (entry?.kind !== 'file') return undefined
-  for await (const file of flat.read(new Set([entry.digest]), how)) return file
+  const found = fileBehind(flat.tree, path)
+  if (found === undefined) return undefined
+  for await (const file of flat.read(new Set([found.entry.digest]), how)) return file
   return undefined
 }
 
 function elfOf(bytes: Uint8Array | undefined): Elf | undefined {
-  return bytes && isElf(bytes) ? unlessUnreadable(() => readElf(bytes)) : undefined
-}
-
-function unlessUnreadable<T>(read: () => T): T | undefined {
-  try {
-    return read()
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  }
+  const read = bytes && isElf(bytes) ? unlessUnreadable(() => readElf(bytes)) : undefined
+  return typeof read === 'string' ? undefined : read
 }

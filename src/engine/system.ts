@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { throughLinks } from '../model/links.ts'
+import { fileBehind } from '../model/links.ts'
 import { noSystem, readOsRelease } from '../postgres/os-release.ts'
 import type { FlatImage } from './image.ts'
 
@@ -16,9 +16,8 @@ export async function systemOf(flat: FlatImage): Promise<string> {
 async function readSystem(flat: FlatImage): Promise<string> {
   // The first is mostly a link to the second, and has the last word (os-release(5)).
   for (const path of ['etc/os-release', 'usr/lib/os-release']) {
-    const end = throughLinks(path, (one) => flat.tree.get(one), { last: true })
-    const entry = end === undefined ? undefined : flat.tree.get(end)
-    if (entry?.kind !== 'file' || entry.size > maxFile) continue
+    const entry = fileBehind(flat.tree, path)?.entry
+    if (entry === undefined || entry.size > maxFile) continue
     for await (const { bytes } of flat.read(new Set([entry.digest]))) {
       const os = readOsRelease(bytes.toString('utf8'))
       if (os !== undefined) return os

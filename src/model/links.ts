@@ -1,4 +1,4 @@
-import type { Entry } from './tree.ts'
+import type { Entry, Tree } from './tree.ts'
 
 const maxLinks = 40
 
@@ -31,4 +31,14 @@ export function throughLinks(
     open.unshift(...entry.target.split('/'))
   }
   return done.join('/')
+}
+
+/** The file that a path of a tree leads to, and where that lies. */
+export function fileBehind(
+  tree: Tree,
+  path: string,
+): { readonly path: string; readonly entry: Extract<Entry, { kind: 'file' }> } | undefined {
+  const end = throughLinks(path, (one) => tree.get(one), { last: true })
+  const entry = end === undefined ? undefined : tree.get(end)
+  return end !== undefined && entry?.kind === 'file' ? { path: end, entry } : undefined
 }

@@ -1,5 +1,5 @@
 import { ProviderError } from '../model/error.ts'
-import { throughLinks } from '../model/links.ts'
+import { fileBehind } from '../model/links.ts'
 import type { Entry, Tree } from '../model/tree.ts'
 
 /** One entry of an extension image, and where it goes in an instance. */
@@ -44,7 +44,7 @@ export function placeExtension(tree: Tree, image: string): PlacedEntry[] {
     if (entry.kind === 'directory' || to === undefined) continue
     // A link may lead through /etc/alternatives, which a running server's root does not have: live folders hold what
     // it ends at (Debian's postgis.control, libblas.so.3).
-    const real = to.startsWith('live/') ? follow(tree, path) : entry
+    const real = to.startsWith('live/') ? fileBehind(tree, path)?.entry : entry
     placed.push(real ? { path: to, entry: real } : { path: `root/${path}`, entry })
   }
   const useful = placed.some(
@@ -74,13 +74,6 @@ export function placeOf(path: string): string | undefined {
 function strip(path: string, roots: readonly RegExp[]): string | undefined {
   const root = roots.find((one) => one.test(path))
   return root && path.replace(root, '')
-}
-
-/** The file that a path leads to. */
-function follow(tree: Tree, path: string): Entry | undefined {
-  const end = throughLinks(path, (one) => tree.get(one), { last: true })
-  const entry = end === undefined ? undefined : tree.get(end)
-  return entry?.kind === 'file' ? entry : undefined
 }
 
 /** `hstore` of `live/share/extension/hstore.control`; `hstore--1.8.control` only adds to it (extension.c). */

@@ -1,7 +1,7 @@
 import { access, readFile } from 'node:fs/promises'
 import { dirname, join, resolve as resolvePath } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { findLocked, type Lock, lockName, parseLock } from '../engine/lock-file.ts'
+import { findLocked, type Lock, lockFileName, parseLock } from '../engine/lock-file.ts'
 import { bestOffer, resolveName } from '../engine/names.ts'
 import { type Repository, readRepository } from '../engine/repository.ts'
 import { type Digest, parseDigest } from '../model/digest.ts'
@@ -109,12 +109,12 @@ function readLock(): Promise<FoundLock | undefined> {
 }
 
 async function findLockFile(folder: string): Promise<FoundLock | undefined> {
-  const path = join(folder, lockName)
+  const path = join(folder, lockFileName)
   const content = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw new ProviderError('BAD_INPUT', `Cannot read ${path}: ${error.message}`)
   })
-  if (content !== undefined) return { lock: parseLock(content, lockName), path: lockName }
+  if (content !== undefined) return { lock: parseLock(content, lockFileName), path: lockFileName }
   const isRoot = await access(join(folder, 'Pulumi.yaml')).then(
     () => true,
     () => resolvePath(folder) === dirname(resolvePath(folder)),

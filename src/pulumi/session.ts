@@ -6,7 +6,7 @@ import type { Change } from '../engine/declare.ts'
 import { loadDistribution } from '../engine/distribution.ts'
 import { loadExtension } from '../engine/extension.ts'
 import type { ImageRequest } from '../engine/image.ts'
-import type { Names } from '../engine/names.ts'
+import { type Names, openNames } from '../engine/names.ts'
 import { packing } from '../engine/pack.ts'
 import { findPending, pendingLine, renewedLines } from '../engine/pending.ts'
 import { connectionPool } from '../engine/pool.ts'
@@ -70,15 +70,7 @@ const lists = tagLists(cache)
 
 /** Where names of extensions are looked up. */
 export function names(): Names {
-  const from = environment()
-  const open = (reference: Reference) => openSource(reference, from)
-  return {
-    open,
-    list: (reference, options) =>
-      lists(open(reference), { ...options, keep: reference.transport === 'registry' && from.bundle === undefined }),
-    cache,
-    signal,
-  }
+  return openNames(lists, { environment: environment(), cache, signal })
 }
 
 export async function targetOf(place: Place): Promise<StoreTarget> {
