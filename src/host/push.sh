@@ -63,11 +63,14 @@ make_of_others() {
       *) fail STORE_CHANGED "$root/manifests/$base is gone or another one" ;;
     esac
   done
+  [ ! -s "$stage/LIKE" ] || list_objects >"$scratch/objects" || scratch_failed
   while read -r name base; do
     grep -q -x "$base" "$scratch/whole" || fail STORE_CHANGED "$root/trees/$base is gone or damaged"
-    # Its object has given way, so that trees from now on have another inode: see most_links.
-    [ -z "$(find "trees/$base" -type f -links "+$most_links" | head -n 1)" ] ||
-      fail STORE_CHANGED "$root/trees/$base has files with too many links"
+    # Copies, as a restored backup has them, and files whose objects have given way (most_links): trees made of them would
+    # leave the objects to the garbage.
+    list_tree "$base" | awk -F '\t' 'NR == FNR { object[$1]; next }
+      $1 != "" && $2 == "f" && $5 > 0 && !($7 in object) { isOther = 1 }
+      END { exit isOther }' "$scratch/objects" - || fail STORE_CHANGED "$root/trees/$base has files that are no objects"
     {
       cp -al "trees/$base" "$stage/made/$name" &&
         sed -n "s/^-$tab//p" "$stage/like/${name%%-*}" | tr '\n' '\0' | (cd "$stage/made/$name" && xargs -0 rm -rf --) &&

@@ -1,7 +1,8 @@
-import { appendFileSync, chmodSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chmodSync, cpSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
+import { probe } from '../../src/host/probe.ts'
 import type { Transport } from '../../src/host/transport.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { hosts, hostTransport } from '../support/hosts.ts'
@@ -80,6 +81,19 @@ describe.each(hosts)('a tree that is like one which is there, on a host with $na
     await install(targetAt(root, transport), { distribution: second })
     expect(sent.length).toBe(2)
     expect(completeState(root)?.generation).toBe(2)
+  })
+
+  test('Bug: made of a restored backup, whose files are copies, it left the objects to the garbage', async () => {
+    const target = targetAt(join(temporaryFolder(), 'store'), hostTransport(host))
+    await install(target, { distribution: first })
+    cpSync(target.root, `${target.root}.backup`, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true })
+    rmSync(target.root, { recursive: true })
+    renameSync(`${target.root}.backup`, target.root)
+    expect((await probe(target, { verify: 'quick', purpose: 'report' })).renewed.length).toBeGreaterThan(0)
+    await install(target, { distribution: second })
+    const { bad, deviations } = await probe(target, { verify: 'full' })
+    expect({ bad: bad.size, deviations: deviations.size }).toEqual({ bad: 0, deviations: 0 })
+    expect(checkObjects(target.root)).toBeGreaterThan(300)
   })
 
   test('comes whole when the manifest of that one was', async () => {
