@@ -96,7 +96,11 @@ const cases: [string, () => Promise<string>][] = [
   ['image that is no extension', () => checkFailure({ image: `oci:${layout}:readme` }, extension)],
   ['distribution as an extension', () => checkFailure({ image: `oci:${layout}:pg18` }, extension)],
   ['extension as a distribution', () => checkFailure({ image: `oci:${layout}:hstore` })],
-  ['extension for another major', () => checkFailure({ image: `oci:${layout}:hstore-pg17` }, extension)],
+  ['extension for another major', () => unmarried({ image: `oci:${layout}:hstore-pg17` })],
+  [
+    'override of an error that there is not',
+    () => unmarried({ overrides: ['soname-clash:libx.so.1'], image: `oci:${layout}:hstore-pg17` }),
+  ],
   ['damaged blob', () => damagedBlob()],
   ['store root that is no plain path', () => checkFailure({ root: '/var/lib/../lib/x y' })],
   ['unknown connection argument', () => checkFailure({ connection: { ...connection, hots: 'x' } })],
@@ -177,6 +181,12 @@ async function byName(requested: Values, changes: Values = {}): Promise<string> 
 function catalog(): Values {
   const image = { reference: 'registry.example.com/pgvector:0.8.1-18-trixie' }
   return { kind: 'ImageCatalog', spec: { images: [{ major: 18, extensions: [{ name: 'pgvector', image }] }] } }
+}
+
+/** An extension whose distribution was checked before it. */
+async function unmarried(changes: Values): Promise<string> {
+  const { inputs: pg } = await checked(inputs({ instance: 'married' }))
+  return checkFailure({ instance: 'married', distributionDigest: pg['digest'], ...changes }, extension)
 }
 
 async function editedRecord(): Promise<string> {

@@ -8,6 +8,7 @@ import { parseManifest } from '../model/manifest.ts'
 import type { Tree } from '../model/tree.ts'
 import { type Change, declare } from './declare.ts'
 import { type Generation, planGeneration, presentMembers } from './generation.ts'
+import { recordsOf } from './kept.ts'
 import { currentLikes, likeOf, noLikes } from './like.ts'
 import type { LoadedMember } from './member.ts'
 import { findMissing } from './missing.ts'
@@ -24,6 +25,12 @@ const fewObjects = 1000
 export interface ConvergeOptions {
   /** Loads a member that is already declared on the host, when its files must be sent again. */
   readonly load: (member: Member) => Promise<LoadedMember>
+  /**
+   * Proves that what will be declared belongs together, before anything is written.
+   *
+   * @param records of the generations that the host keeps
+   */
+  readonly prove?: (members: readonly Member[], records: ReadonlyMap<number, Record>) => Promise<void>
   /** Files for the generation's folder beside ours: how to run a rootfs distribution. */
   readonly files: (record: Record, generation: Generation) => ReadonlyMap<string, string>
   readonly who: string
@@ -100,6 +107,7 @@ async function attempt(
     ...member,
     treeDigest: loaded.get(member.name)?.treeDigest ?? member.treeDigest,
   }))
+  await options.prove?.(members, recordsOf(seen, target.transport.name))
   const trees = await treesOf(members, { seen, loaded, load })
   const treeOf = (member: Member) => trees.get(member.treeDigest) as Tree
   const layout =

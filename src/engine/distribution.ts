@@ -36,7 +36,7 @@ export async function loadDistribution(
   const programs = `root/${binDirectory}`
   const isBinary = (path: string) =>
     parentOf(path) === programs || libraries.test(path) || (path.startsWith('live/lib/') && /\.so(?:\.|$)/.test(path))
-  const image = await flat.derived('distribution-facts-v1', factsSchema, async () => {
+  const image = await flat.derived('distribution-facts-v2', factsSchema, async () => {
     const [facts, server] = await Promise.all([readFacts(flat, { placeOf, isBinary }), readServerFacts(flat, layout)])
     return { ...facts, server }
   })

@@ -12,6 +12,7 @@ const entrySchema = z.strictObject({
   prerelease: bool.optional(),
   image: z.string().max(4096).optional(),
   repository: repositorySchema.optional(),
+  overrides: z.array(z.string().max(512)).max(100).optional(),
 })
 
 /** One extension of a set: `- name: timescaledb` and `version: "2.13.0"`. */

@@ -26,7 +26,7 @@ export async function loadExtension(
     )
   }
   const placed = new Map(placeExtension(flat.tree, flat.pinned).map(({ path, entry }) => [path, entry]))
-  const image = await flat.derived('extension-facts-v1', factsSchema, () =>
+  const image = await flat.derived('extension-facts-v2', factsSchema, () =>
     readFacts(flat, { placeOf, isBinary: (path) => /\.so(?:\.|$)/.test(nameOf(path)) || /\/s?bin\/[^/]+$/.test(path) }),
   )
   const major = majorOf(image, flat.pinned)

@@ -37,6 +37,18 @@ export function findMember(
   return undefined
 }
 
+/** Whether a generation that the host keeps has both images: it was proven before it was made. */
+export function wereTogether(
+  records: ReadonlyMap<number, Record>,
+  { distribution, extension }: { readonly distribution: string; readonly extension: string },
+): boolean {
+  return [...records.values()].some(
+    ({ members }) =>
+      members.some(({ name, digest }) => name === distributionName && digest === distribution) &&
+      members.some(({ name, digest }) => name !== distributionName && digest === extension),
+  )
+}
+
 /**
  * How many files of a tree are missing or damaged on the host; undefined when it lacks the manifest.
  *

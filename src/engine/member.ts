@@ -23,6 +23,8 @@ export interface LoadedMember {
   readonly tree: Tree
   readonly treeDigest: Digest
   readonly major: number | undefined
+  /** What its builder says of it. */
+  readonly labels: { readonly [key: string]: string }
   /** Only a distribution has one. */
   readonly layout: Record['layout'] | undefined
   /** The wanted files, in the image's order; each once. */
@@ -58,6 +60,7 @@ export function placeMember(
     tree: placed,
     treeDigest: treeDigest(placed),
     major: facts.major,
+    labels: flat.image.labels,
     layout: facts.layout,
     contents: flat.contents,
   }

@@ -29,6 +29,8 @@ const factsSchema = z.union([
     mode: modeSchema,
     layout: shownText,
     serverDirectory: folderSchema,
+    libc: shownText.optional(),
+    icu: shownText.optional(),
   }),
   z.object({
     provides: z

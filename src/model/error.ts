@@ -17,6 +17,8 @@ export type Code =
   | 'WRONG_PLATFORM'
   | 'NOT_POSTGRES'
   | 'NOT_MARRIED'
+  /** What sorts text is another one, and nobody has said that this is known. */
+  | 'COLLATION_CHANGED'
   | 'CONFLICT'
   | 'HOST_KEY_REFUSED'
   | 'HOST_UNREACHABLE'

@@ -17,6 +17,8 @@ const libraryRoots = [
   /^(?:.*\/)?lib\/postgresql\//,
   /^pgsql\/pkglib\//,
   /^opt\/bitnami\/postgresql\/lib\//,
+  // pgt.dev's packages have modules at the top.
+  /^(?=[^/]+\.so$)/,
 ]
 const shareRoots = [
   /^usr\/share\/postgresql\/\d+\//,
@@ -25,6 +27,7 @@ const shareRoots = [
   /^(?:.*\/)?share\/postgresql\//,
   /^pgsql\/share\//,
   /^opt\/bitnami\/postgresql\/share\//,
+  /^(?=extension\/)/,
 ]
 const systemRoots = [/^system\//, /^usr\/lib64\//, /^(?:usr\/)?lib\/(?:[a-z0-9_]+-linux-[a-z]+\/)/, /^usr\/lib\//]
 // CloudNativePG's layout has them at the top, which in other images is a system folder; so these come last.

@@ -25,6 +25,11 @@ export function findingText({ severity, id, fact, against, advice }: Finding): s
   return printable(`${severity} ${id}: ${fact}; ${against}; ${advice}`, 1000)
 }
 
+/** Why an image is refused: the part of a message that follows its colon. */
+export function refusalText({ id, fact, against, advice }: Finding): string {
+  return printable(`${fact}, and ${against}; ${advice} (${id})`, 1000)
+}
+
 /** `lib/vector.so` of `live/lib/vector.so`, and `usr/bin/shp2pgsql` of `root/usr/bin/shp2pgsql`. */
 export function shownPath(path: string): string {
   return path.slice(path.indexOf('/') + 1)

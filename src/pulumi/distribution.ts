@@ -25,6 +25,11 @@ export interface DistributionArgs {
    * login. The host proves every byte; what a relay cannot bring comes over SSH. See docs/fleet.md. @default none
    */
   readonly relay?: string | undefined
+  /**
+   * Says that a change of what sorts text is known, as in `glibc 2.36 → glibc 2.41`: an update that changes it is refused
+   * until this names it, because indexes on text must be rebuilt after it (docs/marriage.md). @default none
+   */
+  readonly acknowledgeCollationChange?: pulumi.Input<string> | undefined
   /** Any new value resolves the tag again. */
   readonly repin?: pulumi.Input<string> | undefined
 }
@@ -32,7 +37,7 @@ export interface DistributionArgs {
 /** Seeded as unknown, so that a program can use them; check adds the first of them, and a preview shows those. */
 const outputs = [
   ...['digest', 'reference', 'platform', 'postgresVersion', 'postgresMajor', 'os'],
-  ...['mode', 'layout', 'serverDirectory', '__contrib'],
+  ...['mode', 'layout', 'serverDirectory', '__contrib', 'libc', 'icu', '__facts'],
   ...['binDirectory', 'libraryPath', 'treeDigest', 'systemdUnit', 'runScript'],
 ]
 
@@ -67,6 +72,12 @@ export class Distribution extends pulumi.CustomResource {
   /** The operating system in the image, as in `bookworm`, `alpine3.20` or `rocky9`; `none` for a relocatable one. */
   declare readonly os: pulumi.Output<string>
   declare readonly mode: pulumi.Output<'relocatable' | 'rootfs'>
+  /** The libc that it brings, as in `glibc 2.36`; only `rootfs` has one. */
+  declare readonly libc: pulumi.Output<string | undefined>
+  /** Version of ICU that it brings, as in `72.1`. */
+  declare readonly icu: pulumi.Output<string | undefined>
+  /** @internal What the proof of extensions needs of it. */
+  declare readonly __facts: pulumi.Output<string | undefined>
   /** Folder of `postgres` and `initdb` on the host; follows every switch. For `rootfs` see {@link runScript}. */
   declare readonly binDirectory: pulumi.Output<string>
   /** LD_LIBRARY_PATH for a server that should find shared libraries which extensions bring. */

@@ -1,25 +1,24 @@
 import { loadExtension } from '../engine/extension.ts'
-import { ProviderError } from '../model/error.ts'
 import { type ExtensionInputs, extensionArguments, extensionInputs } from './inputs.ts'
 import type { Kind } from './kind.ts'
+import { proveExtension, rememberExtension } from './marriage.ts'
 
 export const extensionKind: Kind = {
   schema: extensionInputs,
   program: extensionArguments,
   facts: ['provides'],
-  basis: ['platform', 'postgresMajor'],
+  optional: ['findings'],
+  passing: ['__facts'],
+  basis: ['platform', 'postgresMajor', 'distributionDigest', 'overrides'],
   nameOf: (inputs) => String(inputs['name']),
   read: async (request) => {
-    const { member, facts } = await loadExtension(request)
-    return { member, facts: { provides: facts.provides } }
+    const { member, facts, image } = await loadExtension(request)
+    return { member, facts: { provides: facts.provides }, image }
   },
-  marry: (inputs, { major }) => {
-    const { postgresMajor } = inputs as ExtensionInputs
-    if (major === undefined || postgresMajor === undefined || major === postgresMajor) return
-    throw new ProviderError(
-      'NOT_MARRIED',
-      `Cannot add ${inputs.image} to Postgres ${postgresMajor}: its modules are built for Postgres ${major}; choose an image built for ${postgresMajor}`,
-    )
+  marry: async (inputs, image, olds) => {
+    const findings = await proveExtension(inputs as ExtensionInputs & typeof inputs, image, olds)
+    return findings.length > 0 ? { findings } : {}
   },
+  remember: (inputs) => rememberExtension(inputs as ExtensionInputs & typeof inputs),
   outputs: () => ({}),
 }

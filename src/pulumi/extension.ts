@@ -48,9 +48,14 @@ export interface ExtensionArgs {
   readonly repository?: RepositoryArgs | undefined
   /** Any new value resolves the tag or the name again. */
   readonly repin?: pulumi.Input<string> | undefined
+  /**
+   * Errors of the proof that are taken on, by their ids, one by one, as in `soname-clash:libgeos_c.so.1`. They stay visible
+   * among the findings. @default none
+   */
+  readonly overrides?: readonly string[] | undefined
 }
 
-const outputs = ['digest', 'reference', 'version', 'newer', 'provides', 'treeDigest']
+const outputs = ['digest', 'reference', 'version', 'newer', 'provides', 'findings', 'treeDigest']
 
 /**
  * An extension in a distribution, from an OCI image. A running server sees it at once, in open sessions too; whether
@@ -80,11 +85,13 @@ export class Extension extends pulumi.CustomResource {
   declare readonly newer: pulumi.Output<string[] | undefined>
   /** What `CREATE EXTENSION` can create, with version and requirements. */
   declare readonly provides: pulumi.Output<Record<string, { version: string; requires: string[] }>>
+  /** What the proof found against it and did not refuse: warnings, notes, accepted errors (docs/marriage.md). */
+  declare readonly findings: pulumi.Output<string[] | undefined>
   /** Digest of the files that this image brings, as they lie on the host. */
   declare readonly treeDigest: pulumi.Output<string>
 
   constructor(name: string, args: ExtensionArgs, options?: pulumi.CustomResourceOptions) {
-    const { distribution, image, name: requested, version, prerelease, repository, repin } = args
+    const { distribution, image, name: requested, version, prerelease, repository, repin, overrides } = args
     const props = {
       ...Object.fromEntries(outputs.map((key) => [key, undefined])),
       connection: secretLeaves(distribution.args.connection),
@@ -102,9 +109,11 @@ export class Extension extends pulumi.CustomResource {
           }),
       repository,
       repin,
+      overrides,
       platform: distribution.platform,
       distributionDigest: distribution.digest,
       postgresMajor: distribution.postgresMajor,
+      __facts: distribution.__facts,
       __stack: stackName(),
       __provider: handlerOf('extension'),
     }

@@ -6,9 +6,10 @@ import { probe } from '../host/probe.ts'
 import { parseDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
 import { absentSource } from '../oci/absent.ts'
+import type { ImageFacts } from '../postgres/facts.ts'
 import { signal } from './interrupt.ts'
 import type { Inputs, Kind, Pinned, Values } from './kind.ts'
-import { hostName, imageRequest, keyOf, targetOf } from './session.ts'
+import { hostName, imageRequest, keyOf, type Place, targetOf } from './session.ts'
 import { verify } from './verify.ts'
 
 /** An image, whoever told: read by us, or installed before and kept by the host. */
@@ -19,6 +20,8 @@ export interface Found {
   readonly layout: Record['layout'] | undefined
   /** Absent when the host told: then the image is only read if the host turns out to lack some of it. */
   readonly loaded?: LoadedMember
+  /** What its bytes say; absent when the host told. */
+  readonly image?: ImageFacts
 }
 
 /**
@@ -30,8 +33,8 @@ export interface Found {
 export async function findImage(kind: Kind, inputs: Inputs & Pinned, proven?: unknown): Promise<Found> {
   const request = imageRequest(inputs.image, inputs.platform)
   const read = async (): Promise<Found> => {
-    const { member, facts } = await kind.read(request, inputs)
-    return { member, facts, layout: member.layout, loaded: member }
+    const { member, facts, image } = await kind.read(request, inputs)
+    return { member, facts, layout: member.layout, loaded: member, image }
   }
   const isCached = await kind.read({ ...request, source: absentSource(request.source) }, inputs).then(
     () => true,
@@ -54,7 +57,8 @@ export async function findImage(kind: Kind, inputs: Inputs & Pinned, proven?: un
 /** One look for all resources of a run; a host that does not answer is not waited for again. */
 const looks = new Map<string, Promise<Probe | undefined>>()
 
-function look(place: Inputs): Promise<Probe | undefined> {
+/** Undefined for a host that does not answer. */
+export function look(place: Place): Promise<Probe | undefined> {
   const key = keyOf(place)
   const looking =
     looks.get(key) ??

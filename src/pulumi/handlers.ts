@@ -10,6 +10,7 @@ import { distributionKind } from './distribution-kind.ts'
 import { extensionKind } from './extension-kind.ts'
 import { findImage } from './find.ts'
 import { failuresOf } from './inputs.ts'
+import { proveInstalled } from './installed.ts'
 import { operation } from './interrupt.ts'
 import type { Inputs, Kind, Pinned, Values } from './kind.ts'
 import { configureLockWait } from './lock-wait.ts'
@@ -34,17 +35,25 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
 
     // Everything a preview shows is found here, because a preview calls check and diff only.
     check: operation(async (olds: Values, news: Values) => {
-      const { __provider, drift, ...program } = news
-      if (hasUnknown(program)) return { inputs: { ...program, __provider } }
+      const { __provider, drift, ...given } = news
+      // What a preview does not know yet, check finds by itself.
+      const program = without(
+        given,
+        kind.passing.filter((key) => hasUnknown(given[key])),
+      )
+      if (hasUnknown(program)) return { inputs: { ...without(program, kind.passing), __provider } }
       const parsed = (kind.program ?? schema).safeParse(program)
       if (!parsed.success) return { inputs: news, failures: failuresOf(parsed.error) }
       try {
         // A setting that no host could be looked at with is told before anything is changed.
         verify()
-        return { inputs: toState({ ...(await counted(() => pin(kind, olds, parsed.data as Inputs))), __provider }) }
+        const pinned = await counted(() => pin(kind, olds, parsed.data as Inputs))
+        return { inputs: toState({ ...without(pinned, kind.passing), __provider }) }
       } catch (error) {
         if (!(error instanceof ProviderError)) throw error
-        return { inputs: news, failures: [{ property: blamed(error, program), reason: error.message }] }
+        // A proof has a line for each error; what other messages have on a second line belongs to the first.
+        const reasons = error.code === 'NOT_MARRIED' ? error.message.split('\n') : [error.message]
+        return { inputs: news, failures: reasons.map((reason) => ({ property: blamed(error, program), reason })) }
       }
     }),
 
@@ -61,10 +70,10 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
     }),
 
     update: operation(async (_id: string, olds: Values, news: Values) => {
-      const { treeDigest, __token } = olds
-      if (!concernsHost(olds, news)) return { outs: outputsOf(kind, news, { treeDigest, __token }) }
+      const { treeDigest, __token, __facts } = olds
+      if (!concernsHost(olds, news)) return { outs: outputsOf(kind, news, { treeDigest, __token, __facts }) }
       const isSame = ['digest', 'platform'].every((key) => olds[key] === news[key])
-      return { outs: await put(kind, news, { token: String(__token), ...(isSame ? { treeDigest } : {}) }) }
+      return { outs: await put(kind, news, { token: String(__token), ...(isSame ? { treeDigest, __facts } : {}) }) }
     }),
 
     read: operation(async (id: string, props: Values) => {
@@ -90,7 +99,7 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
     delete: operation(async (_id: string, props: Values) => {
       const place = schema.parse(inputsOf(kind, props)) as Inputs
       try {
-        await commit(place, { do: 'delete', name: nameOf(props), token: String(props['__token']) })
+        await commit(place, { do: 'delete', name: nameOf(props), token: String(props['__token']) }, proveInstalled)
       } catch (error) {
         if (!(error instanceof ProviderError) || error.code !== 'HOST_UNREACHABLE') throw error
         const hint = 'if the host is gone for good, take it out of the state with pulumi state delete'
@@ -104,15 +113,17 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
 async function put(
   kind: Kind,
   inputs: Values,
-  own: { readonly token: string; readonly treeDigest?: unknown },
+  own: { readonly token: string; readonly treeDigest?: unknown; readonly __facts?: unknown },
 ): Promise<Values> {
   const parsed = kind.schema.parse(inputs) as Inputs
   const { image, reference, digest, platform } = inputs as Values & Pinned
-  const { member, facts, layout, loaded } = await findImage(
-    kind,
-    { ...parsed, image, reference, digest, platform },
-    own.treeDigest,
-  )
+  const {
+    member,
+    facts,
+    layout,
+    loaded,
+    image: read,
+  } = await findImage(kind, { ...parsed, image, reference, digest, platform }, own.treeDigest)
   const declared = {
     name: kind.nameOf(inputs),
     token: own.token,
@@ -127,18 +138,28 @@ async function put(
   const change: Change = loaded
     ? { do: 'put', loaded, member: declared }
     : { do: 'reuse', layout, member: { ...declared, treeDigest: member.treeDigest } }
-  const there = (await commit(parsed, change)).find(({ name }) => name === declared.name)
-  return outputsOf(kind, inputs, { treeDigest: there?.treeDigest ?? member.treeDigest, __token: own.token })
+  const there = (await commit(parsed, change, proveInstalled)).find(({ name }) => name === declared.name)
+  return outputsOf(kind, inputs, {
+    ...{ treeDigest: there?.treeDigest ?? member.treeDigest, __token: own.token },
+    __facts: (read && kind.packed?.(read)) ?? own.__facts,
+  })
+}
+
+interface Installed {
+  readonly treeDigest: unknown
+  readonly __token: unknown
+  /** For the checks of others. */
+  readonly __facts: unknown
 }
 
 /** Outputs repeat all inputs, because diff gets outputs. */
-function outputsOf(kind: Kind, inputs: Values, installed: { treeDigest: unknown; __token: unknown }): Values {
+function outputsOf(kind: Kind, inputs: Values, installed: Installed): Values {
   return toState({ ...inputs, ...kind.outputs(inputs as Values & Pinned), ...installed })
 }
 
 /** The inputs that led to these outputs. */
 function inputsOf(kind: Kind, outs: Values): Values {
-  const added = [...Object.keys(kind.outputs(outs as Values & Pinned)), 'treeDigest', '__token']
+  const added = [...Object.keys(kind.outputs(outs as Values & Pinned)), 'treeDigest', '__token', '__facts']
   return Object.fromEntries(Object.entries(outs).filter(([key]) => !added.includes(key)))
 }
 
@@ -148,7 +169,12 @@ function concernsHost(olds: Values, news: Values): boolean {
   return !isSame || olds['drift'] !== undefined
 }
 
+function without(values: Values, keys: readonly string[]): Values {
+  return Object.fromEntries(Object.entries(values).filter(([key]) => !keys.includes(key)))
+}
+
 function blamed(error: ProviderError, program: Values): string {
+  if (error.code === 'COLLATION_CHANGED') return 'acknowledgeCollationChange'
   if (/^(?:HOST|LOGIN_REFUSED|NO_SPACE|LOCKED)/.test(error.code)) return 'connection'
   return 'requested' in program ? 'requested' : 'image'
 }

@@ -28,7 +28,11 @@ const shared = {
   __stack: z.string().max(255).default(''),
 }
 
-export const distributionInputs = z.object({ ...shared, image })
+export const distributionInputs = z.object({
+  ...shared,
+  image,
+  acknowledgeCollationChange: z.string().max(255).optional(),
+})
 
 export const extensionInputs = z.object({
   ...shared,
@@ -47,6 +51,9 @@ export const extensionInputs = z.object({
   /** What its distribution is, as that one's check found it. */
   distributionDigest: z.string().optional(),
   postgresMajor: z.number().optional(),
+  overrides: z.array(z.string().max(512)).max(100).optional(),
+  /** What its bytes say, packed; never part of the state. */
+  __facts: z.string().optional(),
   postgresVersion: z.string().max(255).optional(),
   os: z.string().max(255).optional(),
 })

@@ -1,6 +1,8 @@
 import type { ImageRequest } from '../engine/image.ts'
 import type { LoadedMember } from '../engine/member.ts'
-import type { Facts, Member } from '../engine/record.ts'
+import type { Facts } from '../engine/record.ts'
+import type { ImageFacts } from '../postgres/facts.ts'
+import type { Found } from './find.ts'
 import type {
   DistributionInputs,
   distributionInputs,
@@ -22,6 +24,12 @@ export interface Pinned {
   readonly platform: string
 }
 
+interface ReadImage {
+  readonly member: LoadedMember
+  readonly facts: Facts
+  readonly image: ImageFacts
+}
+
 /** How the two resources differ; all else is one algorithm. */
 export interface Kind {
   readonly schema: typeof distributionInputs | typeof extensionInputs
@@ -29,14 +37,28 @@ export interface Kind {
   readonly program?: typeof extensionArguments
   /** Inputs that check adds beside digest and platform: what the image says of itself, so that previews show it. */
   readonly facts: readonly string[]
+  /** Those of them that not every image has, and what the proof adds. */
+  readonly optional: readonly string[]
   /** Inputs that the proof rests on beside the image: when one changes, it is made again. */
   readonly basis: readonly string[]
+  /** Inputs that check uses and that the state does not keep. */
+  readonly passing: readonly string[]
   /** Name of its entry in the host's record. */
   nameOf(inputs: Values): string
   /** Reads the image: its files, and what it says of itself. */
-  read(request: ImageRequest, inputs: Inputs): Promise<{ readonly member: LoadedMember; readonly facts: Facts }>
-  /** @throws ProviderError NOT_MARRIED for an image that does not belong here */
-  marry(inputs: Inputs & Pinned, image: Pick<Member, 'major'>): void
+  read(request: ImageRequest, inputs: Inputs): Promise<ReadImage>
+  /**
+   * Proves that an image belongs here.
+   *
+   * @param olds the resource as it is, if it is
+   * @returns inputs that this adds
+   * @throws ProviderError NOT_MARRIED for one that does not
+   */
+  marry(inputs: Inputs & Pinned, image: Found, olds: Values): Promise<Values>
+  /** Hears of what is married already, and throws when something new does not go with it. */
+  remember(inputs: Inputs & Pinned & Values): Promise<void>
+  /** What its bytes say, for the checks of other resources: an output, which previews do not show. */
+  packed?(image: ImageFacts): string
   /** Outputs that only this kind has. */
   outputs(inputs: Values & Pinned): Values
 }

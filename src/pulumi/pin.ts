@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { hostAndPort, type Place } from '../engine/resource.ts'
 import { parseDigest } from '../model/digest.ts'
 import { formatPinned, parseReference } from '../model/reference.ts'
@@ -30,11 +31,17 @@ export async function pin(kind: Kind, olds: Values, inputs: Inputs): Promise<Val
     platform,
   }
   const isProven =
-    isPinned && kind.basis.every((key) => olds[key] === pinned[key]) && kind.facts.every((fact) => fact in olds)
-  if (isProven) return { ...pinned, ...Object.fromEntries(kind.facts.map((fact) => [fact, olds[fact]])) }
+    isPinned &&
+    kind.basis.every((key) => isDeepStrictEqual(olds[key], pinned[key])) &&
+    kind.facts.every((fact) => fact in olds)
+  if (isProven) {
+    const known = [...kind.facts, ...kind.optional].flatMap((fact) => (fact in olds ? [[fact, olds[fact]]] : []))
+    const proven = { ...pinned, ...Object.fromEntries(known) }
+    await kind.remember(proven)
+    return proven
+  }
   const found = await findImage(kind, pinned)
-  kind.marry(pinned, found.member)
-  return { ...pinned, ...found.facts }
+  return { ...pinned, ...found.facts, ...(await kind.marry(pinned, found, olds)) }
 }
 
 function knownPlatform(olds: Values, inputs: Inputs): string | undefined {

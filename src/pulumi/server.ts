@@ -20,6 +20,8 @@ export interface ServerExtension {
   readonly image?: string | undefined
   /** @default the server's */
   readonly repository?: RepositoryArgs | undefined
+  /** Errors of the proof that are taken on: see {@link ExtensionArgs.overrides}. @default none */
+  readonly overrides?: readonly string[] | undefined
 }
 
 export interface ServerArgs extends DistributionArgs {
@@ -61,10 +63,10 @@ export class Server extends pulumi.ComponentResource {
     const { repository, extensions = [], ...distribution } = args
     const declared = checked(name, extensions)
     this.distribution = new Distribution(name, { ...distribution, instance: args.instance ?? name }, { parent: this })
-    const add = ({ name: own, image, version, prerelease, ...entry }: ServerExtension): Extension => {
+    const add = ({ name: own, image, version, prerelease, overrides, ...entry }: ServerExtension): Extension => {
       const source =
         image === undefined ? { name: own, version, prerelease, repository: entry.repository ?? repository } : { image }
-      const shared = { distribution: this.distribution, repin: args.repin }
+      const shared = { distribution: this.distribution, repin: args.repin, overrides }
       return new Extension(`${name}-${own}`, { ...shared, ...source }, { parent: this })
     }
     const isOwn = (entry: ServerExtension) => contribNames.has(entry.name) && !entry.image && !entry.repository

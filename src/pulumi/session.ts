@@ -10,7 +10,7 @@ import { type Names, openNames } from '../engine/names.ts'
 import { packing } from '../engine/pack.ts'
 import { findPending, pendingLine, renewedLines } from '../engine/pending.ts'
 import { connectionPool } from '../engine/pool.ts'
-import { distributionName, type Member } from '../engine/record.ts'
+import { distributionName, type Member, type Record } from '../engine/record.ts'
 import { openRelay, parseRelay, type Relay } from '../engine/relay.ts'
 import { runFiles } from '../engine/resource.ts'
 import type { Probe } from '../host/answer.ts'
@@ -91,6 +91,9 @@ export async function platformOfHost(place: Place): Promise<string> {
   )
 }
 
+/** @throws ProviderError NOT_MARRIED for members that do not belong together */
+type Proof = (place: Place, members: readonly Member[], records: ReadonlyMap<number, Record>) => Promise<void>
+
 const committers = new Map<string, (change: Change) => Promise<readonly Member[]>>()
 const observations = new Map<string, Promise<Probe>>()
 
@@ -103,18 +106,19 @@ export const keyOf = ({ connection, root, instance }: Place) =>
  *
  * @returns what is declared there then
  */
-export function commit(place: Place, change: Change): Promise<readonly Member[]> {
+export function commit(place: Place, change: Change, prove: Proof): Promise<readonly Member[]> {
   const key = keyOf(place)
   const committer =
-    committers.get(key) ?? groupCommit((changes) => commitTogether(place, changes), { ready: checksEnded })
+    committers.get(key) ?? groupCommit((changes) => commitTogether(place, changes, prove), { ready: checksEnded })
   committers.set(key, committer)
   return committer(change)
 }
 
-async function commitTogether(place: Place, changes: readonly Change[]): Promise<readonly Member[]> {
+async function commitTogether(place: Place, changes: readonly Change[], prove: Proof): Promise<readonly Member[]> {
   observations.delete(keyOf(place))
   const target = await targetOf(place)
   const { members, freed } = await converge(target, changes, {
+    prove: (members, records) => prove(place, members, records),
     load: async (member) => {
       const request = imageRequest(member.image, member.platform)
       const isDistribution = member.name === distributionName

@@ -51,6 +51,18 @@ test.each([
     what: 'PGXN trunk',
     files: ['pgsql/pkglib/vector.so', 'pgsql/share/extension/vector.control', 'system/libgeos.so.1'],
   },
+  {
+    what: 'pgt.dev',
+    files: ['vector.so', 'extension/vector.control', 'system/libgeos.so.1'],
+  },
+  {
+    what: 'StackGres',
+    files: [
+      'usr/lib/postgresql/15/lib/vector.so',
+      'usr/share/postgresql/15/extension/vector.control',
+      'usr/lib64/libgeos.so.1',
+    ],
+  },
 ])('$what: modules, SQL and libraries go where a running server sees them', ({ files }) => {
   expect(Object.keys(places(...files)).sort()).toEqual([
     'live/lib/vector.so',

@@ -136,7 +136,8 @@ test('Reversible: an older digest is one flip, without a registry, a cache or an
   expect(preview).toContain(image['pg-1']?.replace(/^.*@/, ''))
   const { sent } = link
   await up()
-  expect(link.sent - sent, 'bytes from the controller').toBeLessThan(300_000)
+  // Nearly all of it is the probe's script, once a question; one is whether the host has had cube with this Postgres.
+  expect(link.sent - sent, 'bytes from the controller').toBeLessThan(350_000)
   expect(await available()).toBe('1.8')
   expect(existsSync(store('instances/pg18/current/live/share/CHANGES'))).toBe(false)
   await noDrift()

@@ -1,0 +1,47 @@
+import { loadDistribution } from '../engine/distribution.ts'
+import { loadExtension } from '../engine/extension.ts'
+import { wereTogether } from '../engine/kept.ts'
+import { distributionName, type Member, type Record } from '../engine/record.ts'
+import { ProviderError } from '../model/error.ts'
+import { quote } from '../model/quote.ts'
+import { refusalText } from '../postgres/finding.ts'
+import { prove } from '../postgres/prove.ts'
+import { instanceOf, pairOf } from './married.ts'
+import { imageRequest, keyOf, type Place } from './session.ts'
+
+/**
+ * The last proof, before a commit writes anything: of extensions that other stacks have in this instance, which no check
+ * of this run sees. Its own are proven by their checks, which in an `up` come after the distribution's commit: only they
+ * know which image will be there. What was proven before is not proven again.
+ *
+ * @param records of the generations that the host keeps
+ * @throws ProviderError NOT_MARRIED
+ */
+export async function proveInstalled(
+  place: Place,
+  members: readonly Member[],
+  records: ReadonlyMap<number, Record>,
+): Promise<void> {
+  const known = instanceOf(keyOf(place))
+  const distribution = members.find(({ name }) => name === distributionName)
+  if (distribution === undefined) return
+  const unproven = members.filter(({ name, digest, major, stack }) => {
+    // Those for another major wait until their own update comes; a running server does not see them.
+    const isWaiting = major !== undefined && major !== distribution.major
+    if (name === distributionName || isWaiting || stack === place.__stack) return false
+    if (known.proven.has(pairOf(distribution.digest, digest))) return false
+    return !wereTogether(records, { distribution: distribution.digest, extension: digest })
+  })
+  if (unproven.length === 0) return
+  const { image: facts } = await loadDistribution(imageRequest(distribution.image, distribution.platform), place.root)
+  for (const { name, image, platform, stack } of unproven) {
+    const read = await loadExtension(imageRequest(image, platform))
+    const extension = { name, facts: read.image, labels: read.member.labels }
+    const [error] = prove({ distribution: { name: distributionName, facts }, extension })
+    if (error?.severity === 'error')
+      throw new ProviderError(
+        'NOT_MARRIED',
+        `Cannot update Postgres in ${place.instance} to ${distribution.image}: the extension ${quote(name)} (${image}) that the stack ${quote(stack)} has there does not fit: ${refusalText(error)}; update or remove it there first`,
+      )
+  }
+}

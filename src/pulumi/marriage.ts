@@ -1,0 +1,175 @@
+import { loadDistribution } from '../engine/distribution.ts'
+import { loadExtension } from '../engine/extension.ts'
+import type { ImageRequest } from '../engine/image.ts'
+import { recordsOf, wereTogether } from '../engine/kept.ts'
+import { merge } from '../engine/merge.ts'
+import { distributionName } from '../engine/record.ts'
+import { ProviderError } from '../model/error.ts'
+import { absentSource } from '../oci/absent.ts'
+import type { ImageFacts } from '../postgres/facts.ts'
+import { type Finding, findingText, refusalText } from '../postgres/finding.ts'
+import { type Party, prove } from '../postgres/prove.ts'
+import { type Found, look } from './find.ts'
+import type { ExtensionInputs } from './inputs.ts'
+import { signal } from './interrupt.ts'
+import type { Inputs, Pinned, Values } from './kind.ts'
+import { factsIn, instanceOf, pairOf, type Read, readOnce } from './married.ts'
+import { hostName, imageRequest, keyOf } from './session.ts'
+
+type Extension = ExtensionInputs & Pinned
+
+const maxReasons = 10
+
+export function rememberDistribution(inputs: Inputs & Pinned, facts?: ImageFacts): void {
+  const { image, digest, platform, root } = inputs
+  const read = () => readOnce(`${image} ${platform} ${root}`, () => loadDistribution(cached(image, platform), root))
+  instanceOf(keyOf(inputs)).distribution = { image, digest, facts, read }
+}
+
+/**
+ * Proves an extension against its distribution, and against what this run knows beside it.
+ *
+ * @returns what speaks against it without forbidding it, a line each
+ * @throws ProviderError NOT_MARRIED with a line for each error; CONFLICT
+ */
+export async function proveExtension(inputs: Extension, found: Found, olds: Values): Promise<string[]> {
+  const known = instanceOf(keyOf(inputs))
+  const pair = pairOf(inputs.distributionDigest, inputs.digest)
+  if (inputs.distributionDigest === undefined) return proveMajor(inputs, found)
+  const facts = factsOf(inputs)
+  const isKept = found.image === undefined || facts === undefined
+  const isProven = isKept && (await hasBeenProven(inputs))
+  const lines: string[] = []
+  if (!isProven) {
+    const read =
+      found.loaded && found.image ? { member: found.loaded, image: found.image } : await readExtension(inputs)
+    const distribution = facts ?? (await distributionFacts(inputs))
+    const findings = await proveWith(inputs, { read, distribution, former: formerOf(olds, inputs) })
+    lines.push(...findings.map(findingText))
+  }
+  known.proven.add(pair)
+  known.extensions.set(inputs.name, { ...sibling(inputs), isNew: true })
+  return lines
+}
+
+/** What an earlier run has proven; only against what is new in this one it is proven again, if it can be had at once. */
+export async function rememberExtension(inputs: Extension): Promise<void> {
+  const known = instanceOf(keyOf(inputs))
+  const own = sibling(inputs)
+  const distribution = factsOf(inputs)
+  const hasNews = [...known.extensions].some(([name, { isNew }]) => isNew && name !== inputs.name)
+  const read = hasNews && distribution ? await own.read() : undefined
+  if (read && distribution) await proveWith(inputs, { read, distribution, former: {} })
+  known.proven.add(pairOf(inputs.distributionDigest, inputs.digest))
+  known.extensions.set(inputs.name, { ...own, isNew: false })
+}
+
+async function proveWith(
+  inputs: Extension,
+  { read, distribution, former }: { read: Read; distribution: ImageFacts; former: { [name: string]: string } },
+): Promise<Finding[]> {
+  const others = await othersOf(inputs)
+  const findings = prove({
+    distribution: { name: distributionName, facts: distribution },
+    extension: partyOf(inputs.name, read, former),
+    others: others.map(([name, other]) => partyOf(name, other)),
+    overrides: inputs.overrides,
+  })
+  const errors = findings.filter(({ severity }) => severity === 'error')
+  if (errors.length > 0) {
+    const version = distribution.server?.version ?? inputs.postgresMajor
+    const reasons = errors
+      .slice(0, maxReasons)
+      .map((error) => `Cannot add ${inputs.image} to Postgres ${version}: ${refusalText(error)}`)
+    throw new ProviderError('NOT_MARRIED', reasons.join('\n'))
+  }
+  await mergeWith(inputs, read, others)
+  return findings
+}
+
+/** What the check of the distribution has read, or what its state says. */
+function factsOf(inputs: Extension): ImageFacts | undefined {
+  const { distribution } = instanceOf(keyOf(inputs))
+  const isSame = distribution?.digest === inputs.distributionDigest
+  return (isSame ? distribution?.facts : undefined) ?? factsIn(inputs.__facts)
+}
+
+/** Of a distribution that nobody describes, a program may say the major. */
+function proveMajor({ image, postgresMajor }: Extension, { member: { major } }: Found): string[] {
+  if (major === undefined || postgresMajor === undefined || major === postgresMajor) return []
+  throw new ProviderError(
+    'NOT_MARRIED',
+    `Cannot add ${image} to Postgres ${postgresMajor}: its modules are built for Postgres ${major}; choose an image built for ${postgresMajor}`,
+  )
+}
+
+/** Where two images bring the same path with other content, the next commit would refuse them; here a preview does. */
+async function mergeWith(
+  inputs: Extension,
+  { member }: Read,
+  others: readonly (readonly [string, Read])[],
+): Promise<void> {
+  const distribution = (await instanceOf(keyOf(inputs)).distribution?.read())?.member
+  const members = [
+    ...(distribution ? [{ name: distributionName, ...distribution }] : []),
+    ...others.map(([name, other]) => ({ name, ...other.member })),
+    { name: inputs.name, ...member },
+  ]
+  const nowhere = { libraryDirectory: 'lib', shareDirectory: 'share' }
+  merge(members, { livePath: '/', ...(distribution?.layout ?? nowhere) })
+}
+
+function partyOf(name: string, { image, member }: Read, former?: { [name: string]: string }): Party {
+  return { name, facts: image, labels: member.labels, former }
+}
+
+/** Those that this machine can read at once; a commit proves the rest. */
+async function othersOf(inputs: Extension): Promise<[string, Read][]> {
+  const found: [string, Read][] = []
+  for (const [name, one] of instanceOf(keyOf(inputs)).extensions) {
+    const read = name === inputs.name ? undefined : await one.read()
+    if (read) found.push([name, read])
+  }
+  return found
+}
+
+function sibling({ image, platform }: Extension) {
+  return { read: () => readOnce(`${image} ${platform}`, () => loadExtension(cached(image, platform))) }
+}
+
+/** An image that is read from this machine's cache, or not at all. */
+function cached(image: string, platform: string): ImageRequest {
+  const request = imageRequest(image, platform)
+  return { ...request, source: absentSource(request.source) }
+}
+
+function readExtension({ image, platform }: Extension): Promise<Read> {
+  return loadExtension(imageRequest(image, platform))
+}
+
+/** When no state tells them, as after an import, the image does. */
+async function distributionFacts(inputs: Extension): Promise<ImageFacts> {
+  const { distribution } = instanceOf(keyOf(inputs))
+  if (distribution)
+    return (await loadDistribution(imageRequest(distribution.image, inputs.platform), inputs.root)).image
+  throw new ProviderError(
+    'NOT_MARRIED',
+    `Cannot prove that ${inputs.image} belongs to its Postgres, of which nothing is known here; run pulumi up without --target`,
+  )
+}
+
+/** By an earlier run, whose result the host keeps. */
+async function hasBeenProven(inputs: Extension): Promise<boolean> {
+  const seen = await look(inputs)
+  signal.throwIfAborted()
+  if (seen === undefined || inputs.distributionDigest === undefined) return false
+  const pair = { distribution: inputs.distributionDigest, extension: inputs.digest }
+  return wereTogether(recordsOf(seen, hostName(inputs)), pair)
+}
+
+/** What databases may have, because the former image made it. */
+function formerOf(olds: Values, { digest }: Extension): { [name: string]: string } {
+  if (olds['digest'] === digest || typeof olds['provides'] !== 'object') return {}
+  const provides = Object.entries((olds['provides'] ?? {}) as { [name: string]: { version?: unknown } })
+  return Object.fromEntries(provides.map(([name, one]) => [name, String(one?.version ?? '')]))
+}
