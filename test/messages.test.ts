@@ -103,6 +103,7 @@ const cases: [string, () => Promise<string>][] = [
   ],
   ['damaged blob', () => damagedBlob()],
   ['store root that is no plain path', () => checkFailure({ root: '/var/lib/../lib/x y' })],
+  ['relay that is no registry with a repository', () => checkFailure({ relay: 'https://registry.example.com/cache' })],
   ['unknown connection argument', () => checkFailure({ connection: { ...connection, hots: 'x' } })],
   ['unknown PGOCI_VERIFY', () => withVerify('fast')],
   ['malformed registry settings', () => withRegistries('{"registry.example.com": {"insecur": true}}')],

@@ -9,14 +9,15 @@ import type { Tree } from '../model/tree.ts'
 import { type Change, declare } from './declare.ts'
 import { type Generation, planGeneration, presentMembers } from './generation.ts'
 import { recordsOf } from './kept.ts'
+import { lately } from './lately.ts'
 import { currentLikes, likeOf, noLikes } from './like.ts'
 import type { LoadedMember } from './member.ts'
 import { findMissing } from './missing.ts'
-import { namesByDigest, objectsOf, takeOwn } from './objects.ts'
-import type { Packing } from './pack.ts'
+import { bytesOf, namesByDigest, objectsOf, takeOwn } from './objects.ts'
+import { type Pack, type Packing, packObjects } from './pack.ts'
 import { distributionName, type Member, parseRecord, type Record } from './record.ts'
 import type { Relay } from './relay.ts'
-import { type Bringer, send } from './send.ts'
+import { type Shipment, send } from './send.ts'
 
 const attempts = 3
 /** As many are asked for in the first look, which knows nothing yet of what the host's trees have: 70 KB. */
@@ -77,6 +78,17 @@ async function attempt(
   changes: readonly Change[],
   options: ConvergeOptions & { readonly isSuspect: boolean },
 ): Promise<Converged> {
+  const { members, shipment, freed } = await prepare(target, changes, options)
+  if (shipment === undefined) return { members, freed }
+  return { members, freed: await send(target, shipment, options) }
+}
+
+/** In a function of its own, so that all it needed is free while the bytes travel, to many hosts at once. */
+async function prepare(
+  target: StoreTarget,
+  changes: readonly Change[],
+  options: ConvergeOptions & { readonly isSuspect: boolean },
+): Promise<Converged & { readonly shipment?: Shipment }> {
   const signal = options.signal ? { signal: options.signal } : {}
   const place = `${target.root}/instances/${target.instance} on ${target.transport.name}`
   const loaded = new Map<string, LoadedMember>()
@@ -131,10 +143,16 @@ async function attempt(
   const known = new Set([...whole.keys(), ...asked])
   const missing = await findMissing(target, all.keys(), { seen, known, ...signal })
   const objects = namesByDigest([...all.values()].filter(({ name }) => missing.has(name) || seen.bad.has(name)))
-  const bringers: Bringer[] = []
+  const compression = seen.compression === 'zstd' ? 'zstd' : 'cat'
+  const packs: Pack[] = []
+  let bytes = 0
   for (const member of members) {
     const own = takeOwn(objects, treeOf(member))
-    if (own.size > 0) bringers.push({ member: await load(member), objects: own })
+    if (own.size === 0) continue
+    const brings = await load(member)
+    bytes += bytesOf(own, brings.tree)
+    const contents = () => brings.contents(new Set(own.keys()), signal)
+    packs.push(packObjects(options.packing, own, { compression, contents }))
   }
   const [first] = objects.keys()
   if (first !== undefined)
@@ -154,22 +172,19 @@ async function attempt(
   const newManifests = members
     .filter(isNew)
     .map((member) => ({ tree: treeOf(member), like: likeOf(likes.member(member.name), treeOf(member)) }))
-  const freed = await send(
-    target,
-    {
-      generation,
-      record,
-      files: options.files(record, generation),
-      expected: seen.generation,
-      compression: seen.compression === 'zstd' ? 'zstd' : 'cat',
-      bringers,
-      bad: [...seen.bad].filter((name) => all.has(name)),
-      trees: written.filter(({ isNew }) => isNew),
-      manifests: [...written, ...newManifests],
-    },
-    { packing: options.packing, relay: options.relay, ...signal },
-  )
-  return { members, freed }
+  const shipment: Shipment = {
+    generation,
+    record,
+    files: options.files(record, generation),
+    expected: seen.generation,
+    compression,
+    packs,
+    bytes,
+    bad: [...seen.bad].filter((name) => all.has(name)),
+    trees: written.filter(({ isNew }) => isNew),
+    manifests: [...written, ...newManifests],
+  }
+  return { members, freed: undefined, shipment }
 }
 
 /** Says why an image is read that a host should have whole, when it cannot be read. */
@@ -186,6 +201,9 @@ async function loadAgain(member: Member, options: ConvergeOptions & { readonly p
   }
 }
 
+/** Trees that hosts have told. */
+const parsed = lately<Tree>(16)
+
 async function treesOf(
   members: readonly Member[],
   from: {
@@ -195,7 +213,11 @@ async function treesOf(
   },
 ): Promise<Map<Digest, Tree>> {
   const trees = new Map<Digest, Tree>()
-  for (const [digest, text] of from.seen.manifests) trees.set(digest, parseManifest(text))
+  for (const [digest, text] of from.seen.manifests)
+    trees.set(
+      digest,
+      parsed(digest, () => parseManifest(text)),
+    )
   for (const one of from.loaded.values()) trees.set(one.treeDigest, one.tree)
   for (const member of members) {
     if (!trees.has(member.treeDigest)) trees.set(member.treeDigest, (await from.load(member)).tree)

@@ -2,6 +2,7 @@ import type { Probe } from '../host/answer.ts'
 import { hexOf } from '../model/digest.ts'
 import { type Tree, treeDigest } from '../model/tree.ts'
 import { noDistribution, sameMembers } from './declare.ts'
+import { lately } from './lately.ts'
 import { type Merged, merge } from './merge.ts'
 import { objectsOf } from './objects.ts'
 import { distributionName, type Member, type Record } from './record.ts'
@@ -66,11 +67,13 @@ export function mergeMembers(
 ): Merged {
   const { layout, treeOf, home } = from
   const distribution = members.find(({ name }) => name === distributionName) as Member
-  return merge(
-    presentMembers(members).map((member) => ({ name: member.name, image: member.image, tree: treeOf(member) })),
-    { livePath: `${home}/live/${liveKey(distribution)}`, ...layout },
-  )
+  const placed = presentMembers(members).map((one) => ({ name: one.name, image: one.image, tree: treeOf(one) }))
+  const livePath = `${home}/live/${liveKey(distribution)}`
+  const key = JSON.stringify([placed.map(({ name, image, tree }) => [name, image, treeDigest(tree)]), livePath, layout])
+  return merges(key, () => merge(placed, { livePath, ...layout }))
 }
+
+const merges = lately<Merged>(8)
 
 /** Those whose files are in the trees: what was built for another major waits, declared, until its own update comes. */
 export function presentMembers(members: readonly Member[]): Member[] {

@@ -9,16 +9,25 @@ export interface StoreObject {
 }
 
 /** The objects that trees are made of, each once. Empty files have none. */
-export function objectsOf(trees: Iterable<Tree>): Map<string, StoreObject> {
-  const result = new Map<string, StoreObject>()
-  for (const tree of trees) {
-    for (const entry of tree.values()) {
-      if (entry.kind !== 'file' || entry.digest === emptyFile) continue
-      const name = objectName(entry)
-      result.set(name, { name, digest: entry.digest })
-    }
+export function objectsOf(trees: Iterable<Tree>): ReadonlyMap<string, StoreObject> {
+  const each = [...trees].map(objectsOfOne)
+  const [first] = each
+  return each.length === 1 && first ? first : new Map(each.flatMap((objects) => [...objects]))
+}
+
+const known = new WeakMap<Tree, ReadonlyMap<string, StoreObject>>()
+
+function objectsOfOne(tree: Tree): ReadonlyMap<string, StoreObject> {
+  const found = known.get(tree)
+  if (found) return found
+  const made = new Map<string, StoreObject>()
+  for (const entry of tree.values()) {
+    if (entry.kind !== 'file' || entry.digest === emptyFile) continue
+    const name = objectName(entry)
+    made.set(name, { name, digest: entry.digest })
   }
-  return result
+  known.set(tree, made)
+  return made
 }
 
 export function namesByDigest(objects: Iterable<StoreObject>): Map<Digest, Set<string>> {

@@ -1,12 +1,11 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { compress } from '../archive/compress.ts'
-import { packTar } from '../archive/pack.ts'
+import { type Member, packTar } from '../archive/pack.ts'
 import { type Digest, digestOf, shortDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
-import { byBytes } from '../model/tree.ts'
 import type { Content } from './member.ts'
 import { type Spool, spool } from './spool.ts'
-import { objectMembers } from './stream.ts'
+import { nameTrees, objectMembers, type Trees, treesMembers } from './stream.ts'
 
 /** Objects of a store, by content; the names say with which permissions. */
 export type Objects = ReadonlyMap<Digest, ReadonlySet<string>>
@@ -14,65 +13,133 @@ export type Objects = ReadonlyMap<Digest, ReadonlySet<string>>
 /** How a stream to a host is compressed: `cat` is not at all. */
 export type Compression = 'zstd' | 'cat'
 
-/** The part of a stream that is the same for every host that lacks the same objects. */
-export interface Pack extends Pick<Spool, 'read' | 'whole'> {
-  /** Of the names of its objects, which are the digests of their contents: the same, however it was packed. */
+/** A part of a stream that is the same for every host that lacks the same; made when it is first wanted. */
+export interface Pack {
+  /** The same for the same content, however it was packed. */
   readonly key: Digest
-  /** Tells that whoever asked for it will not read it any more. */
-  release(): void
+  /** Of the objects that it brings. */
+  readonly names: readonly string[]
+  /** All of it, from the first byte; see {@link Spool}. */
+  read(): Readable
+  /** Resolves when all of it is there. */
+  whole(): Spool['whole']
 }
 
-/** Brings objects into a pack; `contents` gives each of them once, and is read only when there is no such pack yet. */
+/** Gives the pack that has this key; `members` are asked for only when there is none yet. */
 export type Packing = (
-  objects: Objects,
-  from: { readonly compression: Compression; readonly contents: () => AsyncIterable<Content> },
-) => Promise<Pack>
+  named: Pick<Pack, 'key' | 'names'> & { readonly compression: Compression },
+  members: () => AsyncIterable<Member> | Iterable<Member>,
+) => Pack
 
 /** Each is an open file, and disk that is free again when the process ends. */
 const maxKept = 64
 
 /**
- * Packs objects once for all hosts that lack them: an image is read, packed and compressed once, into a file, so that
- * neither memory nor the processor's time grow with the hosts.
+ * Packs what hosts lack once for all of them: an image is read, packed and compressed once, into a file, so that neither
+ * memory nor the processor's time grow with the hosts.
  *
  * @param folder on a disk that has room for what the hosts of a run lack
  */
 export function packing(folder: string): Packing {
-  const kept = new Map<string, Promise<Spool>>()
-  return async (objects, { compression, contents }) => {
-    const key = digestOf(
-      [...objects.values()]
-        .flatMap((names) => [...names])
-        .sort(byBytes)
-        .join('\n'),
-    )
+  const kept = new Map<string, KeptPack>()
+  return ({ key, names, compression }, members) => {
     const name = `${key} ${compression}`
-    const found = kept.get(name) ?? spool(packed(objects, { compression, contents }), { folder })
-    kept.set(name, found)
-    // Held at once, because the next packs may crowd this one out before anybody reads it.
-    const { read, whole, close, release } = await found.then(
-      (one) => ({ ...one, release: one.hold() }),
-      (error: unknown) => {
-        kept.delete(name)
-        throw error
+    const found = kept.get(name)
+    if (found) return found
+    const pack = keptPack(
+      { key, names },
+      {
+        make: () => spool(packed(members(), compression), { folder }),
+        // The next who wants it makes it again.
+        failed: () => void (kept.get(name) === pack && kept.delete(name)),
       },
     )
-    // The next who wants it makes it again.
-    whole.catch(() => {
-      if (kept.get(name) === found) kept.delete(name)
-      close()
-    })
+    kept.set(name, pack)
     const [oldest] = kept
     if (kept.size > maxKept && oldest) {
       kept.delete(oldest[0])
-      oldest[1].then((one) => one.close())
+      oldest[1].close()
     }
-    return { key, read, whole, release }
+    return pack
   }
 }
 
-function packed(objects: Objects, { compression, contents }: Parameters<Packing>[1]): Readable {
-  const tar = packTar(objectMembers(objects, complete(objects, contents())), { isOpen: true })
+/** @param from.contents gives each object once */
+export function packObjects(
+  packing: Packing,
+  objects: Objects,
+  { compression, contents }: { readonly compression: Compression; readonly contents: () => AsyncIterable<Content> },
+): Pack {
+  const names = [...objects.values()].flatMap((each) => [...each]).sort()
+  const members = () => objectMembers(objects, complete(objects, contents()))
+  return packing({ key: digestOf(names.join('\n')), names, compression }, members)
+}
+
+/** @param from.after the packs of the objects that the host lacks */
+export function packTrees(
+  packing: Packing,
+  trees: Trees,
+  { compression, after }: { readonly compression: Compression; readonly after: readonly Pack[] },
+): Pack {
+  const key = digestOf(JSON.stringify([after.map((pack) => pack.key), nameTrees(trees)]))
+  const members = () => treesMembers(trees, new Set(after.flatMap(({ names }) => names)))
+  return packing({ key, names: [], compression }, members)
+}
+
+interface KeptPack extends Pack {
+  close(): void
+}
+
+function keptPack(
+  named: Pick<Pack, 'key' | 'names'>,
+  { make, failed }: { readonly make: () => Promise<Spool>; readonly failed: () => void },
+): KeptPack {
+  let made: Promise<Spool> | undefined
+  let isKept = true
+  const end = (one: Promise<Spool>) => {
+    if (made === one) made = undefined
+    one.then((spool) => spool.close()).catch(() => {})
+  }
+  const begin = () => {
+    if (made) return made
+    const making = make()
+    made = making
+    making
+      .then(({ whole }) => whole)
+      .catch(() => {
+        failed()
+        end(making)
+      })
+    return making
+  }
+  const chunks = async function* () {
+    for (;;) {
+      const making = begin()
+      const found = await making
+      // It may have had to give way to others while we waited for it.
+      if (making !== made) continue
+      const bytes = found.read()
+      if (!isKept) end(making)
+      return yield* bytes as AsyncIterable<Buffer>
+    }
+  }
+  return {
+    ...named,
+    read: () => Readable.from(chunks(), { objectMode: false, highWaterMark: 256 * 1024 }),
+    whole: async () => {
+      const making = begin()
+      const { whole } = await making
+      return whole.finally(() => isKept || end(making))
+    },
+    close: () => {
+      isKept = false
+      if (made) end(made)
+    },
+  }
+}
+
+function packed(members: AsyncIterable<Member> | Iterable<Member>, compression: Compression): Readable {
+  const tar = packTar(members, { isOpen: true })
   return compression === 'zstd' ? compress(tar) : tar
 }
 

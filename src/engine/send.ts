@@ -5,20 +5,12 @@ import { packTar } from '../archive/pack.ts'
 import type { Freed } from '../host/freed.ts'
 import { push, type Remote, type StoreTarget } from '../host/store.ts'
 import { digestOf, hexOf } from '../model/digest.ts'
-import { ProviderError } from '../model/error.ts'
+import { type Code, ProviderError } from '../model/error.ts'
 import type { Generation } from './generation.ts'
-import type { LoadedMember } from './member.ts'
-import { bytesOf } from './objects.ts'
-import type { Compression, Objects, Pack, Packing } from './pack.ts'
+import { type Compression, type Pack, type Packing, packTrees } from './pack.ts'
 import type { Record } from './record.ts'
 import type { Relay } from './relay.ts'
-import { type Transfer, transferMembers } from './stream.ts'
-
-/** A member whose files the host lacks, and which of them it brings. */
-export interface Bringer {
-  readonly member: LoadedMember
-  readonly objects: Objects
-}
+import { type Trees, transferMembers } from './stream.ts'
 
 /** A generation on its way to a host, with all that this host lacks of it. */
 export interface Shipment {
@@ -29,62 +21,38 @@ export interface Shipment {
   /** The generation that it follows. */
   readonly expected: number
   readonly compression: Compression
-  readonly bringers: readonly Bringer[]
+  /** The objects that it lacks, a pack for each member, and what they take there. */
+  readonly packs: readonly Pack[]
+  readonly bytes: number
   /** Objects on the host that are damaged and give way. */
   readonly bad: readonly string[]
-  readonly trees: Transfer['trees']
-  readonly manifests: Transfer['manifests']
+  readonly trees: Trees['trees']
+  readonly manifests: Trees['manifests']
 }
 
 /**
- * Pushes it: first the packs, one a member, then what only this host gets. Packs that the relay has, the host fetches
- * itself; when it cannot, they are pushed. Returns what the host freed thereby.
+ * Pushes it: first the packs, one a member and one of the trees, then what only this host gets. Packs that the relay
+ * has, the host fetches itself; when it cannot, they are pushed. Returns what the host freed thereby.
  */
 export async function send(
   target: StoreTarget,
   shipment: Shipment,
   options: { readonly packing: Packing; readonly relay?: Relay | undefined; readonly signal?: AbortSignal },
 ): Promise<Freed | undefined> {
-  const { bringers, compression } = shipment
-  const signal = options.signal ? { signal: options.signal } : {}
-  const packs: Pack[] = []
-  try {
-    for (const { member, objects } of bringers) {
-      const contents = () => member.contents(new Set(objects.keys()), signal)
-      packs.push(await options.packing(objects, { compression, contents }))
-    }
-    return await sendPacks(target, shipment, { ...signal, packs, relay: options.relay })
-  } finally {
-    for (const pack of packs) pack.release()
-  }
-}
-
-async function sendPacks(
-  target: StoreTarget,
-  shipment: Shipment,
-  options: { readonly packs: readonly Pack[]; readonly relay: Relay | undefined; readonly signal?: AbortSignal },
-): Promise<Freed | undefined> {
-  const { generation, bringers, bad, trees, manifests, compression } = shipment
-  const { packs, relay } = options
+  const { generation, packs, bytes, bad, trees, manifests, compression } = shipment
   const signal = options.signal ? { signal: options.signal } : {}
   const transaction = randomUUID()
-  const transfer: Transfer = {
-    transaction,
-    written: new Set(bringers.flatMap(({ objects }) => [...objects.values()].flatMap((names) => [...names]))),
-    bad,
-    trees,
-    manifests,
-    generation: generationFolder(shipment),
-  }
+  const hasTrees = trees.length + manifests.length > 0
+  const last = hasTrees ? [packTrees(options.packing, { trees, manifests }, { compression, after: packs })] : []
+  const shared = [...packs, ...last]
   const rest = () => {
-    const tar = packTar(transferMembers(transfer))
+    const tar = packTar(transferMembers({ transaction, bad, generation: generationFolder(shipment) }))
     return compression === 'zstd' ? compress(tar) : tar
   }
   const entries = trees.reduce((sum, { tree }) => sum + tree.size, 0)
-  const bytes = bringers.reduce((sum, { member, objects }) => sum + bytesOf(objects, member.tree), 0)
   const attempt = (remotes: ReadonlyMap<Pack, Remote>) => {
     const fetched = [...remotes.values()].reduce((sum, { size }) => sum + size, 0)
-    const pushed = packs.filter((pack) => !remotes.has(pack))
+    const pushed = shared.filter((pack) => !remotes.has(pack))
     return push(
       target,
       {
@@ -95,26 +63,34 @@ async function sendPacks(
         compression,
         // A tenth for what blocks waste, and a kilobyte for each entry of a folder.
         kilobytes: Math.ceil((bytes * 1.1 + fetched) / 1024) + entries,
-        inodes: bringers.reduce((sum, { objects }) => sum + objects.size, 0) + entries,
+        inodes: packs.reduce((sum, { names }) => sum + names.length, 0) + entries,
         stream: inTurn([...pushed.map(({ read }) => read), rest]),
         remotes: [...remotes.values()],
       },
       signal,
     )
   }
-  const remotes = new Map<Pack, Remote>()
-  for (const pack of packs) {
-    const remote = await relay?.offer(pack, compression, signal)
-    if (remote) remotes.set(pack, remote)
-  }
+  const { relay } = options
+  const offer = async (pack: Pack) => [pack, await relay?.offer(pack, compression, signal)] as const
+  const offers = await Promise.all(packs.map(offer))
+  // What a host fetches is unpacked before what it is sent, and trees need all of their objects.
+  if (offers.every(([, remote]) => remote)) offers.push(...(await Promise.all(last.map(offer))))
+  const remotes = new Map(offers.flatMap(([pack, remote]) => (remote ? [[pack, remote] as const] : [])))
   try {
     return await attempt(remotes)
   } catch (error) {
-    if (!(error instanceof ProviderError) || error.code !== 'RELAY_FAILED') throw error
+    if (!(error instanceof ProviderError) || remotes.size === 0) throw error
+    // What an earlier run has told of a pack may be something else, which does not unpack. A host that is lost is not
+    // tried again for that, but what it was sent is doubted, too.
+    const isDoubted = signsOfAnother.includes(error.code) && (await relay?.doubt([...remotes.keys()], compression))
+    if (error.code !== 'RELAY_FAILED' && !(isDoubted && error.code !== 'HOST_UNREACHABLE')) throw error
     relay?.log(`${error.message}: what it has is sent over SSH`)
     return attempt(new Map())
   }
 }
+
+/** With which a push ends that got another pack than it should have. */
+const signsOfAnother: readonly Code[] = ['STORE_CHANGED', 'DIGEST_MISMATCH', 'HOST_REFUSED', 'HOST_UNREACHABLE']
 
 /** One stream after the other, each opened in its turn. */
 function inTurn(parts: readonly (() => Readable)[]): Readable {

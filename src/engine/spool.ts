@@ -9,11 +9,9 @@ import { explained, makeFolder } from '../oci/files.ts'
 export interface Spool {
   /** All of it, from the first byte. Waits for what has not come yet, and fails with what the source failed with. */
   read(): Readable
-  /** Keeps the file for a reader who comes later, also when it is closed meanwhile; returns what ends that. */
-  hold(): () => void
   /** Resolves when all of it is there. */
   readonly whole: Promise<{ readonly digest: Digest; readonly size: number }>
-  /** Nobody else will come; the file goes when the last reader has ended, and the last hold. */
+  /** No more will be read; the file goes when the last reader has ended. */
   close(): void
 }
 
@@ -24,6 +22,8 @@ const chunkSize = 256 * 1024
  * as fast as it gives, whoever reads: a slow reader delays nobody.
  */
 export async function spool(source: Readable, { folder }: { readonly folder: string }): Promise<Spool> {
+  // It may fail before anybody reads it; who does then is told.
+  source.on('error', () => {})
   const file = await unnamedFile(folder)
   let size = 0
   let state: { readonly ended: boolean; readonly error?: unknown } = { ended: false }
@@ -55,13 +55,14 @@ export async function spool(source: Readable, { folder }: { readonly folder: str
   async function* chunks(): AsyncIterable<Buffer> {
     for (let at = 0; ; ) {
       const next = growth.promise
+      // Before all else: the file of one that failed may be gone.
+      if ('error' in state) throw state.error
       if (at < size) {
         const buffer = Buffer.allocUnsafe(Math.min(chunkSize, size - at))
         const { bytesRead } = await file.read(buffer, 0, buffer.length, at)
         at += bytesRead
         yield buffer.subarray(0, bytesRead)
       } else if (!state.ended) await next
-      else if ('error' in state) throw state.error
       else return
     }
   }
@@ -74,10 +75,6 @@ export async function spool(source: Readable, { folder }: { readonly folder: str
   }
   whole.then(leave, leave)
   return {
-    hold: () => {
-      users += 1
-      return leave
-    },
     read: () => {
       users += 1
       return Readable.from(chunks(), { objectMode: false, highWaterMark: chunkSize }).once('close', leave)

@@ -1,7 +1,7 @@
 import type { Member as TarMember } from '../archive/pack.ts'
-import { type Digest, digestOf, hexOf } from '../model/digest.ts'
+import { type Digest, hexOf } from '../model/digest.ts'
 import { emptyFile } from '../model/manifest.ts'
-import { addParents, type Entry, formatLine, formatManifest, objectName, type Tree } from '../model/tree.ts'
+import { addParents, type Entry, formatLine, formatManifest, objectName, type Tree, treeDigest } from '../model/tree.ts'
 import type { Like } from './like.ts'
 import type { Content } from './member.ts'
 
@@ -34,41 +34,54 @@ interface Made {
   readonly like?: Like | undefined
 }
 
-/** What a host gets after its new objects: the trees that link to them, and the generation, COMPLETE last. */
-export interface Transfer {
-  readonly transaction: string
-  /** Names of the objects that came before. */
-  readonly written: ReadonlySet<string>
-  /** Objects on the host that are damaged and give way. */
-  readonly bad: readonly string[]
+/** What links to the objects that came before: the same for every host that lacks the same. */
+export interface Trees {
   readonly trees: readonly (Made & { readonly name: string })[]
   readonly manifests: readonly Made[]
+}
+
+/** @param written names of the objects that came before */
+export function* treesMembers({ trees, manifests }: Trees, written: ReadonlySet<string>): Iterable<TarMember> {
+  yield* ['', '/objects', '/trees', '/manifests', '/like'].map((name) => directory(`${stage}${name}`))
+  for (const { name, tree, like } of trees) {
+    const own = new Map(like?.came ?? tree)
+    for (const path of own.keys()) addParents(own, path)
+    yield* treeMembers(`${stage}/trees/${name}`, own, written)
+  }
+  yield file('LIKE', trees.map(({ name, like }) => (like ? `${name} ${like.name}\n` : '')).join(''))
+  for (const { tree, like } of manifests) {
+    const name = hexOf(treeDigest(tree))
+    yield like ? file(`like/${name}`, recipe(like)) : file(`manifests/${name}`, formatManifest(tree))
+  }
+}
+
+/** Tells trees apart. */
+export function nameTrees({ trees, manifests }: Trees): string {
+  const made = ({ tree, like }: Made) => [treeDigest(tree), like && recipe(like)]
+  return JSON.stringify([trees.map((one) => [one.name, ...made(one)]), manifests.map(made)])
+}
+
+/** What only this host gets, COMPLETE last. */
+export interface Transfer {
+  readonly transaction: string
+  /** Objects on the host that are damaged and give way. */
+  readonly bad: readonly string[]
   readonly generation: ReadonlyMap<string, { link: string } | { text: string }>
 }
 
-export function* transferMembers(transfer: Transfer): Iterable<TarMember> {
-  const file = (path: string, text: string): TarMember => {
-    const content = Buffer.from(text)
-    return { kind: 'file', path: `${stage}/${path}`, size: content.length, executable: false, content }
-  }
-  yield* ['', '/objects', '/trees', '/manifests', '/like', '/generation'].map((name) => directory(`${stage}${name}`))
-  yield file('BAD', transfer.bad.map((name) => `${name}\n`).join(''))
-  for (const { name, tree, like } of transfer.trees) {
-    const own = new Map(like?.came ?? tree)
-    for (const path of own.keys()) addParents(own, path)
-    yield* treeMembers(`${stage}/trees/${name}`, own, transfer.written)
-  }
-  yield file('LIKE', transfer.trees.map(({ name, like }) => (like ? `${name} ${like.name}\n` : '')).join(''))
-  for (const { tree, like } of transfer.manifests) {
-    const text = formatManifest(tree)
-    const name = hexOf(digestOf(text))
-    yield like ? file(`like/${name}`, recipe(like)) : file(`manifests/${name}`, text)
-  }
-  for (const [name, content] of transfer.generation) {
+export function* transferMembers({ transaction, bad, generation }: Transfer): Iterable<TarMember> {
+  yield* ['', '/generation'].map((name) => directory(`${stage}${name}`))
+  yield file('BAD', bad.map((name) => `${name}\n`).join(''))
+  for (const [name, content] of generation) {
     if ('text' in content) yield file(`generation/${name}`, content.text)
     else yield { kind: 'link', path: `${stage}/generation/${name}`, target: content.link }
   }
-  yield file('COMPLETE', `${transfer.transaction}\n`)
+  yield file('COMPLETE', `${transaction}\n`)
+}
+
+function file(path: string, text: string): TarMember {
+  const content = Buffer.from(text)
+  return { kind: 'file', path: `${stage}/${path}`, size: content.length, executable: false, content }
 }
 
 /** For `make_of_others` in push.sh: the manifest to begin with, paths that go, lines that come. */

@@ -1,5 +1,6 @@
 import { damageOf, findMember, recordsOf } from '../engine/kept.ts'
 import type { LoadedMember } from '../engine/member.ts'
+import { memory } from '../engine/memory.ts'
 import { distributionName, type Facts, type Member, type Record } from '../engine/record.ts'
 import type { Probe } from '../host/answer.ts'
 import { probe } from '../host/probe.ts'
@@ -32,11 +33,13 @@ export interface Found {
  */
 export async function findImage(kind: Kind, inputs: Inputs & Pinned, proven?: unknown): Promise<Found> {
   const request = imageRequest(inputs.image, inputs.platform)
+  const key = JSON.stringify([isDistribution(kind, inputs), inputs.image, inputs.platform, inputs.root])
   const read = async (): Promise<Found> => {
-    const { member, facts, image } = await kind.read(request, inputs)
+    const { member, facts, image } = await images(`all ${key}`, () => kind.read(request, inputs), signal)
     return { member, facts, layout: member.layout, loaded: member, image }
   }
-  const isCached = await kind.read({ ...request, source: absentSource(request.source) }, inputs).then(
+  const cached = { ...request, source: absentSource(request.source) }
+  const isCached = await images(`cached ${key}`, () => kind.read(cached, inputs), signal).then(
     () => true,
     () => false,
   )
@@ -54,6 +57,12 @@ export async function findImage(kind: Kind, inputs: Inputs & Pinned, proven?: un
   }
 }
 
+/** Entries of their trees: an image is read and placed once for all hosts of a run, which share what came of it. */
+const maxImages = 300_000
+const images = memory<Awaited<ReturnType<Kind['read']>>>(maxImages, ({ member }) => member.tree.size)
+
+const isDistribution = (kind: Kind, inputs: Inputs) => kind.nameOf(inputs as unknown as Values) === distributionName
+
 /** One look for all resources of a run; a host that does not answer is not waited for again. */
 const looks = new Map<string, Promise<Probe | undefined>>()
 
@@ -70,11 +79,14 @@ export function look(place: Place): Promise<Probe | undefined> {
 }
 
 async function findKept(kind: Kind, inputs: Inputs & Pinned): Promise<{ found: Found; damage: number } | undefined> {
-  const isDistribution = kind.nameOf(inputs as unknown as Values) === distributionName
   const seen = await look(inputs)
   signal.throwIfAborted()
   if (seen === undefined) return undefined
-  const wanted = { digest: parseDigest(inputs.digest), platform: inputs.platform, isDistribution }
+  const wanted = {
+    digest: parseDigest(inputs.digest),
+    platform: inputs.platform,
+    isDistribution: isDistribution(kind, inputs),
+  }
   const found = findMember(recordsOf(seen, hostName(inputs)), wanted)
   const facts = found?.member.facts
   if (found === undefined || facts === undefined) return undefined
@@ -84,5 +96,5 @@ async function findKept(kind: Kind, inputs: Inputs & Pinned): Promise<{ found: F
   signal.throwIfAborted()
   const damage = given && damageOf(treeDigest, given, seen)
   if (damage === undefined) return undefined
-  return { damage, found: { member: found.member, facts, layout: isDistribution ? found.layout : undefined } }
+  return { damage, found: { member: found.member, facts, layout: wanted.isDistribution ? found.layout : undefined } }
 }

@@ -142,7 +142,7 @@ const relays = new Map<string, Relay>()
 
 /** One for all hosts of a run, which then share what it knows. */
 function relayAt(text: string): Relay {
-  const relay = relays.get(text) ?? openRelay(parseRelay(text), environment())
+  const relay = relays.get(text) ?? openRelay(parseRelay(text), { environment: environment(), cache })
   relays.set(text, relay)
   return relay
 }

@@ -1,11 +1,21 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
-import { openRelay, parseRelay } from '../../src/engine/relay.ts'
+import { type Packing, packing } from '../../src/engine/pack.ts'
+import { openRelay, parseRelay, type Relay } from '../../src/engine/relay.ts'
 import type { Transport } from '../../src/host/transport.ts'
+import { digestOf } from '../../src/model/digest.ts'
+import { openCache } from '../../src/oci/cache.ts'
 import type { RegistrySetting } from '../../src/oci/settings.ts'
-import { type Fault, type RegistryOptions, send, startRegistry, status } from '../support/fault-registry.ts'
+import {
+  type Fault,
+  type RegistryOptions,
+  send,
+  startRegistry,
+  status,
+  type TestRegistry,
+} from '../support/fault-registry.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { dashHost, hosts, hostTransport } from '../support/hosts.ts'
 import { checkObjects, completeState, imageOf, install, stagingOf, targetAt } from '../support/store.ts'
@@ -26,6 +36,10 @@ afterEach(async () => {
 async function relayAt(options: RegistryOptions = {}, setting: RegistrySetting = {}) {
   const registry = await startRegistry({}, [], options)
   closing.push(registry)
+  return { ...openedAt(registry, mkdtempSync(join(temporaryFolder(), 'cache-')), setting), registry }
+}
+
+function openedAt(registry: TestRegistry, folder: string, setting: RegistrySetting = {}) {
   const lines: string[] = []
   const environment = {
     settings: { [registry.host]: { insecure: true, ...setting } },
@@ -34,9 +48,9 @@ async function relayAt(options: RegistryOptions = {}, setting: RegistrySetting =
     log: (line: string) => void lines.push(line.replaceAll(registry.host, 'HOST')),
     network: { wait: async () => {} },
   }
-  const relay = openRelay(parseRelay(`${registry.host}/near/cache`), environment)
+  const relay = openRelay(parseRelay(`${registry.host}/near/cache`), { environment, cache: openCache(folder) })
   const gets = () => registry.requests.filter((line) => line.startsWith('GET') && line.includes('/blobs/'))
-  return { registry, relay, lines, gets }
+  return { relay, lines, gets }
 }
 
 /** Counts what a host is sent, and its commands. */
@@ -58,12 +72,17 @@ function counting(transport: Transport) {
   }
 }
 
-async function installed(transport: Transport, relay: ReturnType<typeof openRelay>) {
+async function installed(
+  transport: Transport,
+  relay: Relay,
+  options: { images?: ReturnType<typeof images>; packing?: Packing } = {},
+) {
   const root = join(mkdtempSync(join(temporaryFolder(), 'host-')), 'store')
   const counted = counting(transport)
-  await install(targetAt(root, counted.transport), images(), { relay })
+  const { images: installs = images(), ...rest } = options
+  await install(targetAt(root, counted.transport), installs, { relay, ...rest })
   completeState(root)
-  expect(checkObjects(root)).toBe(3)
+  expect(checkObjects(root)).toBe([...installs.distribution.tree.values()].filter(({ kind }) => kind === 'file').length)
   expect(stagingOf(root)).toEqual([])
   return counted.counts
 }
@@ -124,6 +143,78 @@ describe.each(hosts)('on $name', (host) => {
 
 const account = { username: 'robot', password: 'hunter2' }
 const accounts = { [account.username]: account.password }
+
+describe('the digest of a pack is remembered', () => {
+  const runs: Packing[] = []
+  const image = images().distribution
+  const other = imageOf({ 'root/bin/postgres*': randomBytes(200_000).toString('hex') }, { distribution: true })
+  const install = async (folder: string, relay: Relay, distribution = image) => {
+    distribution.reads = 0
+    const own = packing(folder)
+    // Its files are open as long as a run lasts.
+    runs.push(own)
+    const options = { images: { distribution }, packing: own }
+    const counts = await installed(hostTransport(dashHost), relay, options)
+    return { ...counts, reads: distribution.reads }
+  }
+  /** Entries of the cache, by their paths. */
+  const entries = (folder: string) => {
+    const at = join(folder, 'derived/packed-v1')
+    return readdirSync(at).map((name) => [join(at, name), readFileSync(join(at, name), 'utf8')] as const)
+  }
+  /** One run for each image, and then another run. */
+  async function later(between: (folder: string, registry: TestRegistry) => void) {
+    const folder = mkdtempSync(join(temporaryFolder(), 'cache-'))
+    const { registry } = await relayAt()
+    for (const one of [other, image]) await install(folder, openedAt(registry, folder).relay, one)
+    between(folder, registry)
+    const { relay, lines } = openedAt(registry, folder)
+    return { ...(await install(folder, relay)), lines, folder, registry }
+  }
+
+  test('so that a later run has it fetched without packing it again', async () => {
+    const { reads, bytes, lines } = await later(() => {})
+    expect(reads).toBe(0)
+    expect(bytes).toBeLessThan(100_000)
+    expect(lines).toEqual([])
+  })
+
+  const sealed = (body: string) => `${digestOf(body)}\n${body}`
+  test.each<[string, (folder: string, registry: TestRegistry) => void]>([
+    ['the relay has lost it', (_, { repositories }) => repositories.get('near/cache')?.content.clear()],
+    [
+      'the entry is torn',
+      (folder) => entries(folder).forEach(([path, text]) => void writeFileSync(path, text.slice(9))),
+    ],
+    [
+      'the entry is of another shape',
+      (folder) =>
+        entries(folder).forEach(([path]) => void writeFileSync(path, sealed('{"digest":"sha256:1","size":-1}'))),
+    ],
+  ])('and packed again when %s', async (_, between) => {
+    const { reads, bytes, lines } = await later(between)
+    expect(reads).toBe(3)
+    expect(bytes).toBeLessThan(100_000)
+    expect(lines).toEqual([])
+  })
+
+  test('an entry that tells another pack costs one try, with a line, and is mended', async () => {
+    const swap = (folder: string) => {
+      // Those of the trees are small, and no relay has them.
+      const large = entries(folder).filter(([, text]) => JSON.parse(text.slice(72)).size > 100_000)
+      const [[one, first], [two, second]] = large as [[string, string], [string, string]]
+      writeFileSync(one, second)
+      writeFileSync(two, first)
+    }
+    const { commands, bytes, lines, folder, registry } = await later(swap)
+    expect(commands).toBe(3)
+    expect(bytes).toBeGreaterThan(400_000)
+    expect(lines).toEqual([expect.stringMatching(/: what it has is sent over SSH$/)])
+    // The first of them was doubted, and left out.
+    await install(folder, openedAt(registry, folder).relay)
+    expect(await install(folder, openedAt(registry, folder).relay)).toMatchObject({ reads: 0, commands: 2 })
+  })
+})
 
 test('who publishes has a login and hosts have none: what they are given is what anybody gets', async () => {
   const { relay, lines, gets, registry } = await relayAt({ login: { kind: 'bearer', public: true, accounts } }, account)

@@ -49,3 +49,11 @@ test('what the source fails with, every reader fails with, those that come later
   await expect(kept.whole).rejects.toThrow('the registry is gone')
   kept.close()
 })
+
+test('a source that fails before its file is open ends no process: who reads is told', async () => {
+  const source = new PassThrough()
+  const keeping = spool(source, { folder })
+  source.destroy(new Error('lost'))
+  await expect(buffer((await keeping).read())).rejects.toThrow('lost')
+  await expect((await keeping).whole).rejects.toThrow('lost')
+})

@@ -34,12 +34,22 @@ export interface DistributionOptions {
   readonly storageUrl?: string
   /** A pull-through cache of this registry. */
   readonly upstream?: string
+  /** A machine with a network of its own; loopback by default. */
+  readonly machine?: { readonly namespace: string; readonly address: string }
 }
 
-/** distribution's registry on a free loopback port, with its files below `folder`. */
+/** distribution's registry on a free port, with its files below `folder`. */
 export async function startDockerRegistry(folder: string, options: DistributionOptions = {}): Promise<RealRegistry> {
   mkdirSync(folder, { recursive: true })
-  const { program = 'docker-registry', data = join(folder, 'data'), htpasswd, token, storageUrl, upstream } = options
+  const {
+    program = 'docker-registry',
+    data = join(folder, 'data'),
+    htpasswd,
+    token,
+    storageUrl,
+    upstream,
+    machine,
+  } = options
   const tls = options.tls ? makeCertificate(folder) : undefined
   const clients = options.clientAuthority ? { clientcas: [options.clientAuthority.authority] } : {}
   if (htpasswd !== undefined) writeFileSync(join(folder, 'htpasswd'), htpasswd)
@@ -48,7 +58,10 @@ export async function startDockerRegistry(folder: string, options: DistributionO
     version: '0.1',
     log: { level: 'info', formatter: 'json', accesslog: { disabled: true } },
     storage: { filesystem: { rootdirectory: data } },
-    http: { addr: '127.0.0.1:0', ...(tls ? { tls: { certificate: tls.certificate, key: tls.key, ...clients } } : {}) },
+    http: {
+      addr: `${machine?.address ?? '127.0.0.1'}:0`,
+      ...(tls ? { tls: { certificate: tls.certificate, key: tls.key, ...clients } } : {}),
+    },
     ...(htpasswd === undefined ? {} : { auth: { htpasswd: { realm: 'test', path: join(folder, 'htpasswd') } } }),
     ...(token ? { auth: { token } } : {}),
     ...(storageUrl === undefined ? {} : { middleware: { storage: redirect } }),
@@ -57,7 +70,9 @@ export async function startDockerRegistry(folder: string, options: DistributionO
   // JSON is YAML.
   const file = join(folder, `${program}.yml`)
   writeFileSync(file, JSON.stringify(config))
-  const { found, close } = await startServer(program, ['serve', file], /listening on (127\.0\.0\.1:\d+)/)
+  const inside = machine ? ['ip', 'netns', 'exec', machine.namespace] : []
+  const [first = program, ...words] = [...inside, program, 'serve', file]
+  const { found, close } = await startServer(first, words, /listening on ([\d.]+:\d+)/)
   return { host: found, ...(tls ? { caFile: tls.authority } : {}), close }
 }
 

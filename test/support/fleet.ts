@@ -39,11 +39,13 @@ export class Fleet {
   private readonly removeAtExit = () => this.remove()
   private machines = 0
 
-  static async start(count: number): Promise<Fleet> {
+  /** @param options.inMemory stores are on a tmpfs: hosts that share one disk would sync each other's files */
+  static async start(count: number, options: { readonly inMemory?: boolean } = {}): Promise<Fleet> {
     sweepNamespaces()
     const fleet = new Fleet()
     process.once('exit', fleet.removeAtExit)
     try {
+      if (options.inMemory) await command('mount', ['-t', 'tmpfs', 'pgoci-fleet', fleet.folder])
       await fleet.connect()
       for (let number = 1; number <= count; number += 1) await fleet.addHost(`db${number}`)
       return fleet
@@ -79,6 +81,11 @@ export class Fleet {
     return { name, address, namespace, store }
   }
 
+  /** The controller's own, which hosts can reach. */
+  get address(): string {
+    return `${this.subnet}.254`
+  }
+
   /** Bytes so far at the controller's own cable. */
   uplinkTraffic(): Traffic {
     return this.trafficAt('c0')
@@ -104,12 +111,26 @@ export class Fleet {
     execFileSync('ip', ['-n', this.namespace, 'link', 'set', port, state === 'dead' ? 'down' : 'up'])
   }
 
+  /** Limits the controller's own cable, each way; kept by the kernel (tc-tbf). */
+  setRate(megabits: number | undefined): void {
+    const ends = [['-n', this.namespace, 'c0'] as const, ['', '', this.uplink] as const]
+    for (const [flag, namespace, device] of ends) {
+      const words = flag === '' ? [] : [flag, namespace]
+      if (megabits === undefined) spawnSync('tc', [...words, 'qdisc', 'delete', 'dev', device, 'root'])
+      else {
+        const limit = ['rate', `${megabits}mbit`, 'burst', '256kb', 'latency', '100ms']
+        execFileSync('tc', [...words, 'qdisc', 'replace', 'dev', device, 'root', 'tbf', ...limit])
+      }
+    }
+  }
+
   remove(): void {
     process.off('exit', this.removeAtExit)
     for (const { child } of this.daemons.values()) child.kill('SIGKILL')
     for (let number = 0; number <= this.machines; number += 1)
       spawnSync('ip', ['netns', 'delete', `pgoci${process.pid}-${1000 + number}`])
     spawnSync('ip', ['link', 'delete', this.uplink])
+    spawnSync('umount', ['--lazy', this.folder], { stdio: 'ignore' })
     rmSync(this.folder, { recursive: true, force: true })
   }
 
@@ -128,6 +149,8 @@ export class Fleet {
   private async addHost(name: string): Promise<void> {
     const host = await this.addMachine(name)
     this.hosts.push(host)
+    const scratch = join(this.folder, `${name}-tmp`)
+    mkdirSync(scratch)
     const settings = [
       `ListenAddress ${host.address}:22`,
       `HostKey ${join(this.folder, 'host')}`,
@@ -136,6 +159,7 @@ export class Fleet {
       'StrictModes no',
       'UsePAM no',
       'PermitRootLogin yes',
+      `SetEnv TMPDIR=${scratch}`,
       // Says which commands are run.
       'LogLevel VERBOSE',
     ]

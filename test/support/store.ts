@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import { converge } from '../../src/engine/converge.ts'
 import type { Change } from '../../src/engine/declare.ts'
 import type { LoadedMember } from '../../src/engine/member.ts'
-import { packing } from '../../src/engine/pack.ts'
+import { type Packing, packing } from '../../src/engine/pack.ts'
 import type { Relay } from '../../src/engine/relay.ts'
 import type { Freed } from '../../src/host/freed.ts'
 import { probe } from '../../src/host/probe.ts'
@@ -93,7 +93,7 @@ const packs = packing(tmpdir())
 export async function install(
   target: StoreTarget,
   images: Readonly<Record<string, LoadedMember>>,
-  options: { signal?: AbortSignal; relay?: Relay } = {},
+  options: { signal?: AbortSignal; relay?: Relay; packing?: Packing } = {},
 ): Promise<Freed | undefined> {
   const { freed } = await converge(
     target,

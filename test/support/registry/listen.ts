@@ -12,7 +12,7 @@ export interface Recorded {
 }
 
 export interface Listening {
-  /** `127.0.0.1:port`. */
+  /** `address:port`. */
   readonly host: string
   readonly origin: string
   close(): Promise<void>
@@ -20,11 +20,12 @@ export interface Listening {
 
 export type Serve = (request: IncomingMessage, answer: ServerResponse) => void | Promise<void>
 
-/** A server on a free loopback port; with a certificate it speaks TLS, HTTP/2 to those who want it. */
+/** A server on a free port, of loopback unless told otherwise; with a certificate it speaks TLS, HTTP/2 to those who want it. */
 export async function listen(
   serve: Serve,
   options: {
     readonly tls?: { cert: string | Buffer; key: string | Buffer } | undefined
+    readonly at?: string | undefined
     readonly record: (request: IncomingMessage) => void
   },
 ): Promise<Listening> {
@@ -41,8 +42,9 @@ export async function listen(
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  const { at = '127.0.0.1' } = options
+  await new Promise<void>((resolve) => server.listen(0, at, resolve))
+  const host = `${at}:${(server.address() as AddressInfo).port}`
   return {
     host,
     origin: `${options.tls ? 'https' : 'http'}://${host}`,

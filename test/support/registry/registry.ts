@@ -21,12 +21,14 @@ export interface RegistryOptions {
   /** Of lists of tags and referrers. */
   readonly pageSize?: number
   readonly tls?: { cert: string | Buffer; key: string | Buffer }
+  /** The address of this machine where it is; loopback by default. */
+  readonly at?: string
   /** What another one has; both change it. */
   readonly repositories?: Repositories
 }
 
 export interface TestRegistry {
-  /** `127.0.0.1:port`. */
+  /** `address:port`. */
   readonly host: string
   /** `GET /v2/…` in their order. */
   readonly requests: string[]
@@ -51,7 +53,7 @@ export async function startRegistry(
   blobs: readonly Blob[],
   options: RegistryOptions = {},
 ): Promise<TestRegistry> {
-  const { redirect = false, referrers = true, ranges = true, pageSize = 100, login, tls } = options
+  const { redirect = false, referrers = true, ranges = true, pageSize = 100, login, tls, at } = options
   const { repositories = new Map() } = options
   const uploads: Uploads = new Map()
   const first = repositoryOf(repositories, 'team/image')
@@ -107,7 +109,7 @@ export async function startRegistry(
     if (storage === undefined) return sendBlob(exchange, one, ranges)
     answer.writeHead(307, { location: `${storage.origin}/${name}/${item}?signature=secret` }).end()
   }
-  const registry = await listen(serve, { tls, record: record('registry') })
+  const registry = await listen(serve, { tls, at, record: record('registry') })
   open.push(registry)
   return {
     host: registry.host,
