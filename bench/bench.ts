@@ -1,11 +1,12 @@
 // Measures us beside other ways to do the same, in one run: same input, same registry, same host. It only prints.
 // node bench/bench.ts [--runs N] [--minutes N] [--size MEGABYTES] [--link lan|wan|both] [--only NAME…] [--json]
-// `--only` takes the name of a part (read: the controller alone; hosts) or of contenders, or a piece of their names.
+// `--only` takes the name of a part (read: the controller alone; hosts; fleet, which runs only then) or of contenders, or a piece of their names.
 import { mkdtempSync } from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startDockerRegistry } from '../test/support/docker-registry.ts'
+import { fleet } from './fleet.ts'
 import { removeFolder } from './folder.ts'
 import { hosts } from './hosts.ts'
 import { benchImages, extensionNames } from './images.ts'
@@ -13,7 +14,7 @@ import type { Outcome, Part } from './part.ts'
 import { family } from './processes.ts'
 import { reading } from './read.ts'
 
-const parts: readonly Part[] = [reading, hosts]
+const parts: readonly Part[] = [reading, hosts, fleet]
 
 const { values: flags } = parseArgs({
   options: {
@@ -74,7 +75,7 @@ const bench = {
 }
 const outcomes: Record<string, Outcome> = {}
 for (const part of parts) {
-  if (flags.only.length > 0 && !flags.only.some(part.knows)) continue
+  if (flags.only.length > 0 ? !flags.only.some(part.knows) : part.isLong) continue
   const outcome = await part.run(bench)
   outcomes[part.name] = outcome
   if (!flags.json) process.stdout.write(`${outcome.text}\n`)

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
 
-/** `lan` only counts; `wan` has 20 ms there and back, and 100 Mbit/s each way. */
-export type LinkKind = 'lan' | 'wan'
+/** `lan` only counts; `wan` has 20 ms there and back, and 100 Mbit/s each way; `far` has the 20 ms alone. */
+export type LinkKind = 'lan' | 'wan' | 'far'
 
 export interface Link {
   readonly port: number
@@ -18,12 +18,12 @@ const bytesPerMillisecond = 100_000_000 / 8 / 1000
 const maxUnderway = 512 * 1024
 
 /** A TCP proxy before `port`. In user space, because many kernels lack netem; it keeps delay and rate, not slow start. */
-export async function startLink(port: number, kind: LinkKind): Promise<Link> {
+export async function startLink(port: number, kind: LinkKind, host: string = '127.0.0.1'): Promise<Link> {
   const counts = { sent: 0, received: 0 }
   const sockets = new Set<Socket>()
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (near) => {
-    const far = createConnection({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
-    const carry = kind === 'wan' ? slowly : atOnce
+    const far = createConnection({ port, host, noDelay: true, allowHalfOpen: true })
+    const carry = { lan: atOnce, wan: slowly(bytesPerMillisecond), far: slowly(Number.POSITIVE_INFINITY) }[kind]
     carry(near, far, (bytes) => (counts.sent += bytes))
     carry(far, near, (bytes) => (counts.received += bytes))
     for (const [one, other] of [
@@ -59,25 +59,27 @@ const atOnce: Carry = (from, to, count) => {
   from.pipe(to)
 }
 
-const slowly: Carry = (from, to, count) => {
-  let underway = 0
-  let lineIsFree = 0
-  // Timers may end in another order than they were set in; bytes may not.
-  const queue: (() => void)[] = []
-  const deliver = (bytes: number, action: () => void) => {
-    lineIsFree = Math.max(lineIsFree, performance.now()) + bytes / bytesPerMillisecond
-    queue.push(action)
-    setTimeout(() => queue.shift()?.(), lineIsFree + oneWay - performance.now())
-  }
-  from.on('data', (chunk: Buffer) => {
-    count(chunk.length)
-    underway += chunk.length
-    if (underway > maxUnderway) from.pause()
-    deliver(chunk.length, () => {
-      underway -= chunk.length
-      if (to.writable) to.write(chunk)
-      if (underway <= maxUnderway) from.resume()
+const slowly =
+  (rate: number): Carry =>
+  (from, to, count) => {
+    let underway = 0
+    let lineIsFree = 0
+    // Timers may end in another order than they were set in; bytes may not.
+    const queue: (() => void)[] = []
+    const deliver = (bytes: number, action: () => void) => {
+      lineIsFree = Math.max(lineIsFree, performance.now()) + bytes / rate
+      queue.push(action)
+      setTimeout(() => queue.shift()?.(), Math.max(1, lineIsFree + oneWay - performance.now()))
+    }
+    from.on('data', (chunk: Buffer) => {
+      count(chunk.length)
+      underway += chunk.length
+      if (underway > maxUnderway) from.pause()
+      deliver(chunk.length, () => {
+        underway -= chunk.length
+        if (to.writable) to.write(chunk)
+        if (underway <= maxUnderway) from.resume()
+      })
     })
-  })
-  from.on('end', () => deliver(0, () => to.end()))
-}
+    from.on('end', () => deliver(0, () => to.end()))
+  }

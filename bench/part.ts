@@ -27,6 +27,8 @@ export interface Part {
   readonly name: string
   /** Whether a word of `--only` means this part, or something in it. */
   readonly knows: (word: string) => boolean
+  /** Runs only where `--only` names it. */
+  readonly isLong?: true
   run(bench: Bench): Promise<Outcome>
 }
 

@@ -11,10 +11,12 @@ export interface MemoryWatch {
  *
  * @param options.matches told by the command line
  * @param options.except processes whose whole family is left out
+ * @param options.interval milliseconds between two looks; default 100
  */
 export function watchMemory(options: {
   readonly matches: (commandLine: string) => boolean
   readonly except: readonly number[]
+  readonly interval?: number
 }): MemoryWatch {
   let peak = 0
   const look = () => {
@@ -24,7 +26,7 @@ export function watchMemory(options: {
       peak = Math.max(peak, Number(found?.[1] ?? 0) * 1024)
     }
   }
-  const timer = setInterval(look, 100)
+  const timer = setInterval(look, options.interval ?? 100)
   return {
     stop: () => {
       clearInterval(timer)
