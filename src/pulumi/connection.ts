@@ -39,7 +39,7 @@ export interface EndpointArgs {
    */
   readonly sshConfig?: pulumi.Input<string> | undefined
   /** A host to jump through, which may be behind another one: up to five in a chain. */
-  readonly proxy?: EndpointArgs | undefined
+  readonly proxy?: pulumi.Input<EndpointArgs> | undefined
 }
 
 /** How to reach a host, and as whom to work on it. */
@@ -56,8 +56,13 @@ export interface ConnectionArgs extends EndpointArgs {
   readonly transport?: pulumi.Input<'ssh2' | 'openssh'> | undefined
 }
 
-/** Marks the secrets of a connection, and nothing else: a changed host must stay visible in previews. */
-export function secretLeaves(connection: ConnectionArgs): Record<string, unknown> {
+/**
+ * Marks the secrets of a connection, and nothing else: a changed host must stay visible in previews. A connection that
+ * is an output as a whole stays as secret as its program has made it.
+ */
+export function secretLeaves(connection: pulumi.Input<EndpointArgs>): pulumi.Input<object> {
+  if (pulumi.Output.isInstance(connection) || connection instanceof Promise)
+    return pulumi.output(connection).apply((known): object => secretLeaves(known as EndpointArgs))
   const { proxy, ...own } = connection
   const marked = Object.entries(own).map(([key, value]) => [
     key,

@@ -5,7 +5,7 @@ import { stackName } from './resource.ts'
 
 export interface DistributionArgs {
   /** How to reach the host. A change of it alone touches nothing there; another host replaces the resource. */
-  readonly connection: ConnectionArgs
+  readonly connection: pulumi.Input<ConnectionArgs>
   /**
    * `registry/repository[:tag][@digest]`; or, by a path from the program's folder, `oci:DIR[:tag]` for an OCI image
    * layout, `oci-archive:FILE[:tag]` for a tar of one, `docker-archive:FILE[:tag]` for what `docker save` writes. Tags
