@@ -1,11 +1,14 @@
 import { readFile } from 'node:fs/promises'
-import { parseAllDocuments } from 'yaml'
+import { createRequire } from 'node:module'
 import { z } from 'zod'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
 import { type ExtensionList, findList } from '../postgres/extension-list.ts'
 import { findCatalogs, type ImageCatalog } from '../postgres/image-catalog.ts'
 import { parseTemplate, type Template } from '../postgres/template.ts'
+
+/** Loading it takes longer than most programs do, which have no YAML. */
+const yaml = () => createRequire(import.meta.url)('yaml') as typeof import('yaml')
 
 const maxFile = 16 * 1024 * 1024
 
@@ -81,7 +84,7 @@ async function documentsOf(document: string | object): Promise<unknown[]> {
  * @throws ProviderError BAD_INPUT
  */
 export function parseDocuments(text: string, name: string): unknown[] {
-  const read = parseAllDocuments(text, { schema: 'failsafe', logLevel: 'silent' })
+  const read = yaml().parseAllDocuments(text, { schema: 'failsafe', logLevel: 'silent' })
   const documents = 'empty' in read ? [] : read
   try {
     return documents.map((one) => {

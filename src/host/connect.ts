@@ -5,7 +5,6 @@ import type { DialOptions } from './dial.ts'
 import { mendingTransport } from './mending.ts'
 import { dialOpenSsh } from './openssh.ts'
 import { aliasOf, withSshConfig, withSshUser } from './ssh-config.ts'
-import { dialSsh2 } from './ssh2.ts'
 import type { Transport } from './transport.ts'
 
 /**
@@ -19,6 +18,8 @@ export async function connect(connection: Connection, options: DialOptions = {})
     return mendingTransport(endpointName(endpoint), () => dialOpenSsh(endpoint, options))
   }
   const endpoint = await withSshConfig(connection)
+  // Runs that need no host, or go by ssh itself, do not wait for the library.
+  const { dialSsh2 } = await import('./ssh2.ts')
   const dial = () =>
     dialSsh2(endpoint, options).catch(async (error: unknown) => {
       throw (await unknownAlias(error)) ?? error

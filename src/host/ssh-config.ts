@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import ssh2 from 'ssh2'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
 import type { Endpoint } from './connection.ts'
@@ -93,6 +92,7 @@ async function login(endpoint: Endpoint, settings: SshSettings): Promise<Partial
     const text = await readFile(localPath(path), 'utf8').catch(() => undefined)
     if (text === undefined) continue
     // A key that only an agent can open is in it, or of no use.
+    const { default: ssh2 } = await import('ssh2')
     const isLocked = ssh2.utils.parseKey(text, endpoint.privateKeyPassword) instanceof Error
     if (isLocked && socket.agentSocketPath !== undefined) return socket
     return { privateKeyPath: path, ...(settings.get('identitiesonly')?.[0] === 'yes' ? {} : socket) }

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
-import { type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici'
+import type { Dispatcher } from 'undici'
 import { digestOf } from '../model/digest.ts'
 import { messageOf } from '../model/error.ts'
 import { printable } from '../model/quote.ts'
@@ -24,7 +24,9 @@ const h2Options = { settings: { initialWindowSize: 4 * 1024 ** 2 }, connectionWi
 const agents = new Map<string, Dispatcher>()
 
 /** Connections are shared by all that have the same settings, and by no others. */
-export function agentFor({ certificates, stall, env }: AgentOptions): Dispatcher {
+export async function agentFor({ certificates, stall, env }: AgentOptions): Promise<Dispatcher> {
+  // Most runs ask no registry, and loading it takes longer than all they do.
+  const { EnvHttpProxyAgent, Pool } = await import('undici')
   const { caFiles, certFile, keyFile } = certificates
   const pem = {
     ca: caFiles?.map(readAuthorities),

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { type Dispatcher, request } from 'undici'
+import type { Dispatcher } from 'undici'
 import { ProviderError } from '../model/error.ts'
 import { quote } from '../model/quote.ts'
 import { agentFor } from './agent.ts'
@@ -58,14 +58,16 @@ export function openClient({ name, registry, certificates = {}, log, ...options 
   const { network = {}, env = process.env } = options
   const stall = network.stall ?? defaultStall
   const pause = network.wait ?? wait
-  const own = agentFor({ certificates, stall, env })
   // Who we are is told to the registry only; its authority may have signed others' certificates as well.
-  const others = agentFor({ certificates: { caFiles: certificates.caFiles }, stall, env })
+  const known = { registry: certificates, others: { caFiles: certificates.caFiles } }
 
   const once = async (url: URL, { method = 'GET', headers, body, authorization, signal }: Request): Promise<Answer> => {
     await gateOf(url.host).pass({ wait: pause, signal })
+    const whose = known[url.origin === registry.origin ? 'registry' : 'others']
+    const dispatcher = await agentFor({ certificates: whose, stall, env })
+    const { request } = await import('undici')
     const asked = request(url, {
-      dispatcher: url.origin === registry.origin ? own : others,
+      dispatcher,
       method,
       headers: {
         // Content coding would undo a layer's own gzip, and its digest with it.
