@@ -1,5 +1,6 @@
 import type { Inspection } from '../engine/inspection.ts'
-import { bytesText, columns } from './output.ts'
+import { bytesText } from '../model/size.ts'
+import { columns } from './output.ts'
 
 /** For people: what matters first, one fact a line. */
 export function inspectionText(inspection: Inspection): string[] {

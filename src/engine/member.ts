@@ -23,6 +23,8 @@ export interface LoadedMember {
   readonly tree: Tree
   readonly treeDigest: Digest
   readonly major: number | undefined
+  /** What part of their size its contents have in its layers. */
+  readonly compression: number
   /** What its builder says of it. */
   readonly labels: { readonly [key: string]: string }
   /** Only a distribution has one. */
@@ -60,10 +62,18 @@ export function placeMember(
     tree: placed,
     treeDigest: treeDigest(placed),
     major: facts.major,
+    compression: compressionOf(flat),
     labels: flat.image.labels,
     layout: facts.layout,
     contents: flat.contents,
   }
+}
+
+/** Contents that upper layers hide count as packed only: then they come out as less well packed than they are. */
+function compressionOf({ image, tree }: FlatImage): number {
+  const packed = image.layers.reduce((sum, { size }) => sum + size, 0)
+  const size = [...tree.values()].reduce((sum, entry) => sum + (entry.kind === 'file' ? entry.size : 0), 0)
+  return size === 0 ? 1 : Math.min(1, packed / size)
 }
 
 function tooManyLinks(image: string): ProviderError {

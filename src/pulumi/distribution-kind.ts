@@ -8,12 +8,13 @@ import { collationChange, type Sorting } from '../postgres/collation.ts'
 import { type DistributionInputs, distributionInputs } from './inputs.ts'
 import type { Inputs, Kind, Pinned, Values } from './kind.ts'
 import { rememberDistribution } from './marriage.ts'
-import { hostOf } from './pin.ts'
+import { reviewKeys } from './review.ts'
+import { isSamePlace } from './same-place.ts'
 
 export const distributionKind: Kind = {
   schema: distributionInputs,
   facts: ['postgresVersion', 'postgresMajor', 'os', 'mode', 'layout', 'serverDirectory', '__contrib'],
-  optional: ['libc', 'icu'],
+  optional: ['libc', 'icu', ...reviewKeys],
   passing: [],
   basis: ['platform', 'root'],
   nameOf: () => distributionName,
@@ -31,18 +32,18 @@ export const distributionKind: Kind = {
     return { member, facts: told, image }
   },
   marry: async (inputs: Inputs & Pinned & Values, { facts, image }, olds) => {
-    // Another host, store or instance has data of its own.
-    const isHere = hostOf(olds) === hostOf(inputs) && ['root', 'instance'].every((key) => olds[key] === inputs[key])
+    const isHere = isSamePlace(olds, inputs)
     const change = isHere ? collationChange(sortingOf(olds), sortingOf(facts)) : undefined
     if (change !== undefined && change !== (inputs as DistributionInputs).acknowledgeCollationChange)
       throw new ProviderError(
         'COLLATION_CHANGED',
         `Cannot update Postgres in ${inputs.instance} to ${inputs.image}: what sorts text changes (${change}), and indexes on text may be wrong afterwards; REINDEX them after the update, and set acknowledgeCollationChange: "${change}"`,
       )
-    rememberDistribution(inputs, image)
+    const isSame = ['digest', 'platform'].every((key) => olds[key] === inputs[key])
+    rememberDistribution(inputs, isHere ? (isSame ? 'same' : 'other') : 'first', image)
     return {}
   },
-  remember: async (inputs) => rememberDistribution(inputs),
+  remember: async (inputs) => rememberDistribution(inputs, 'same'),
   packed: packFacts,
   outputs: (inputs) =>
     distributionOutputs(inputs as unknown as DistributionInputs, {

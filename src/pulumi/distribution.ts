@@ -37,7 +37,7 @@ export interface DistributionArgs {
 /** Seeded as unknown, so that a program can use them; check adds the first of them, and a preview shows those. */
 const outputs = [
   ...['digest', 'reference', 'platform', 'postgresVersion', 'postgresMajor', 'os'],
-  ...['mode', 'layout', 'serverDirectory', '__contrib', 'libc', 'icu', '__facts'],
+  ...['mode', 'layout', 'serverDirectory', '__contrib', 'libc', 'icu', 'impact', 'changes', '__facts'],
   ...['binDirectory', 'libraryPath', 'treeDigest', 'systemdUnit', 'runScript'],
 ]
 
@@ -82,6 +82,13 @@ export class Distribution extends pulumi.CustomResource {
   declare readonly binDirectory: pulumi.Output<string>
   /** LD_LIBRARY_PATH for a server that should find shared libraries which extensions bring. */
   declare readonly libraryPath: pulumi.Output<string>
+  /**
+   * What the change that led here was for a running database: `live`, `reload`, `restart` or `blocked`, then a colon and
+   * why (docs/marriage.md).
+   */
+  declare readonly impact: pulumi.Output<string | undefined>
+  /** What that change changed, a line each: files, versions, libraries, bytes on the wire. */
+  declare readonly changes: pulumi.Output<Record<string, string> | undefined>
   /** Digest of the files that this image brings, as they lie on the host. */
   declare readonly treeDigest: pulumi.Output<string>
   /** For `rootfs`: path on the host of a ready unit, for `systemctl enable --now`. */

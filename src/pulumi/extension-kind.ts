@@ -2,12 +2,13 @@ import { loadExtension } from '../engine/extension.ts'
 import { type ExtensionInputs, extensionArguments, extensionInputs } from './inputs.ts'
 import type { Kind } from './kind.ts'
 import { proveExtension, rememberExtension } from './marriage.ts'
+import { reviewKeys } from './review.ts'
 
 export const extensionKind: Kind = {
   schema: extensionInputs,
   program: extensionArguments,
   facts: ['provides'],
-  optional: ['findings'],
+  optional: ['findings', ...reviewKeys],
   passing: ['__facts'],
   basis: ['platform', 'postgresMajor', 'distributionDigest', 'overrides'],
   nameOf: (inputs) => String(inputs['name']),

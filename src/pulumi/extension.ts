@@ -55,7 +55,7 @@ export interface ExtensionArgs {
   readonly overrides?: readonly string[] | undefined
 }
 
-const outputs = ['digest', 'reference', 'version', 'newer', 'provides', 'findings', 'treeDigest']
+const outputs = ['digest', 'reference', 'version', 'newer', 'provides', 'findings', 'impact', 'changes', 'treeDigest']
 
 /**
  * An extension in a distribution, from an OCI image. A running server sees it at once, in open sessions too; whether
@@ -87,6 +87,13 @@ export class Extension extends pulumi.CustomResource {
   declare readonly provides: pulumi.Output<Record<string, { version: string; requires: string[] }>>
   /** What the proof found against it and did not refuse: warnings, notes, accepted errors (docs/marriage.md). */
   declare readonly findings: pulumi.Output<string[] | undefined>
+  /**
+   * What the change that led here was for a running database: `live`, `reload`, `restart` or `blocked`, then a colon and
+   * why (docs/marriage.md).
+   */
+  declare readonly impact: pulumi.Output<string | undefined>
+  /** What that change changed, a line each: files, versions, libraries, bytes on the wire. */
+  declare readonly changes: pulumi.Output<Record<string, string> | undefined>
   /** Digest of the files that this image brings, as they lie on the host. */
   declare readonly treeDigest: pulumi.Output<string>
 

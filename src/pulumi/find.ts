@@ -6,6 +6,8 @@ import type { Probe } from '../host/answer.ts'
 import { probe } from '../host/probe.ts'
 import { parseDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
+import { parseManifest } from '../model/manifest.ts'
+import type { Tree } from '../model/tree.ts'
 import { absentSource } from '../oci/absent.ts'
 import type { ImageFacts } from '../postgres/facts.ts'
 import { signal } from './interrupt.ts'
@@ -19,6 +21,8 @@ export interface Found {
   readonly facts: Facts
   /** Of a distribution. */
   readonly layout: Record['layout'] | undefined
+  /** Its files, placed; those that the host told have no sizes. */
+  readonly tree: Tree
   /** Absent when the host told: then the image is only read if the host turns out to lack some of it. */
   readonly loaded?: LoadedMember
   /** What its bytes say; absent when the host told. */
@@ -32,24 +36,13 @@ export interface Found {
  * @param proven the digest of its tree, where an earlier run has proven it
  */
 export async function findImage(kind: Kind, inputs: Inputs & Pinned, proven?: unknown): Promise<Found> {
-  const request = imageRequest(inputs.image, inputs.platform)
-  const key = JSON.stringify([isDistribution(kind, inputs), inputs.image, inputs.platform, inputs.root])
-  const read = async (): Promise<Found> => {
-    const { member, facts, image } = await images(`all ${key}`, () => kind.read(request, inputs), signal)
-    return { member, facts, layout: member.layout, loaded: member, image }
-  }
-  const cached = { ...request, source: absentSource(request.source) }
-  const isCached = await images(`cached ${key}`, () => kind.read(cached, inputs), signal).then(
-    () => true,
-    () => false,
-  )
-  signal.throwIfAborted()
-  if (isCached) return read()
+  const cached = await findCached(kind, inputs)
+  if (cached) return cached
   const kept = await findKept(kind, inputs)
   const isTrue = kept !== undefined && (typeof proven !== 'string' || proven === kept.found.member.treeDigest)
   if (isTrue && kept.damage === 0) return kept.found
   try {
-    return await read()
+    return await read(kind, inputs)
   } catch (error) {
     if (!isTrue || !(error instanceof ProviderError)) throw error
     const why = `${hostName(inputs)} has had it, but ${kept.damage} of its files are missing or damaged there, so the image is needed again`
@@ -57,11 +50,38 @@ export async function findImage(kind: Kind, inputs: Inputs & Pinned, proven?: un
   }
 }
 
+/** The same without any registry: undefined where neither this machine nor the host has it. */
+export async function findAtHand(kind: Kind, inputs: Inputs & Pinned): Promise<Found | undefined> {
+  return (await findCached(kind, inputs)) ?? (await findKept(kind, inputs))?.found
+}
+
 /** Entries of their trees: an image is read and placed once for all hosts of a run, which share what came of it. */
 const maxImages = 300_000
 const images = memory<Awaited<ReturnType<Kind['read']>>>(maxImages, ({ member }) => member.tree.size)
 
 const isDistribution = (kind: Kind, inputs: Inputs) => kind.nameOf(inputs as unknown as Values) === distributionName
+
+async function findCached(kind: Kind, inputs: Inputs & Pinned): Promise<Found | undefined> {
+  const request = imageRequest(inputs.image, inputs.platform)
+  const cached = { ...request, source: absentSource(request.source) }
+  const isCached = await images(`cached ${keyOfImage(kind, inputs)}`, () => kind.read(cached, inputs), signal).then(
+    () => true,
+    () => false,
+  )
+  signal.throwIfAborted()
+  return isCached ? read(kind, inputs) : undefined
+}
+
+async function read(kind: Kind, inputs: Inputs & Pinned): Promise<Found> {
+  const request = imageRequest(inputs.image, inputs.platform)
+  const key = `all ${keyOfImage(kind, inputs)}`
+  const { member, facts, image } = await images(key, () => kind.read(request, inputs), signal)
+  return { member, facts, layout: member.layout, tree: member.tree, loaded: member, image }
+}
+
+function keyOfImage(kind: Kind, inputs: Inputs & Pinned): string {
+  return JSON.stringify([isDistribution(kind, inputs), inputs.image, inputs.platform, inputs.root])
+}
 
 /** One look for all resources of a run; a host that does not answer is not waited for again. */
 const looks = new Map<string, Promise<Probe | undefined>>()
@@ -94,7 +114,9 @@ async function findKept(kind: Kind, inputs: Inputs & Pinned): Promise<{ found: F
   const asking = probe(await targetOf(inputs), { verify: 'none', purpose: 'report', give: [treeDigest], signal })
   const given = await asking.catch(() => undefined)
   signal.throwIfAborted()
+  const manifest = given?.manifests.get(treeDigest)
   const damage = given && damageOf(treeDigest, given, seen)
-  if (damage === undefined) return undefined
-  return { damage, found: { member: found.member, facts, layout: wanted.isDistribution ? found.layout : undefined } }
+  if (manifest === undefined || damage === undefined) return undefined
+  const layout = wanted.isDistribution ? found.layout : undefined
+  return { damage, found: { member: found.member, facts, layout, tree: parseManifest(manifest) } }
 }

@@ -13,17 +13,17 @@ import { type Found, look } from './find.ts'
 import type { ExtensionInputs } from './inputs.ts'
 import { signal } from './interrupt.ts'
 import type { Inputs, Pinned, Values } from './kind.ts'
-import { factsIn, instanceOf, pairOf, type Read, readOnce } from './married.ts'
+import { factsIn, instanceOf, pairOf, type Read, readOnce, type Standing } from './married.ts'
 import { hostName, imageRequest, keyOf } from './session.ts'
 
 type Extension = ExtensionInputs & Pinned
 
 const maxReasons = 10
 
-export function rememberDistribution(inputs: Inputs & Pinned, facts?: ImageFacts): void {
+export function rememberDistribution(inputs: Inputs & Pinned, standing: Standing, facts?: ImageFacts): void {
   const { image, digest, platform, root } = inputs
   const read = () => readOnce(`${image} ${platform} ${root}`, () => loadDistribution(cached(image, platform), root))
-  instanceOf(keyOf(inputs)).distribution = { image, digest, facts, read }
+  instanceOf(keyOf(inputs)).distribution = { image, digest, facts, standing, read }
 }
 
 /**

@@ -16,6 +16,9 @@ interface Checked {
   read(): Promise<Read | undefined>
 }
 
+/** A distribution in this run: the one that was there, another one, or the first one. */
+export type Standing = 'same' | 'other' | 'first'
+
 interface Instance {
   /** What its check has seen. */
   distribution?: {
@@ -23,6 +26,7 @@ interface Instance {
     readonly digest: string
     /** Where its image was read. */
     readonly facts: ImageFacts | undefined
+    readonly standing: Standing
     read(): Promise<Read | undefined>
   }
   readonly extensions: Map<string, Checked>

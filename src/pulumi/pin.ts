@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
-import { hostAndPort, type Place } from '../engine/resource.ts'
 import { parseDigest } from '../model/digest.ts'
 import { formatPinned, parseReference } from '../model/reference.ts'
 import { findImage } from './find.ts'
 import type { Inputs, Kind, Pinned, Values } from './kind.ts'
 import { meantImage } from './named.ts'
+import { review } from './review.ts'
+import { hostOf } from './same-place.ts'
 import { platformOfHost, resolve } from './session.ts'
 
 /**
@@ -41,15 +42,11 @@ export async function pin(kind: Kind, olds: Values, inputs: Inputs): Promise<Val
     return proven
   }
   const found = await findImage(kind, pinned)
-  return { ...pinned, ...found.facts, ...(await kind.marry(pinned, found, olds)) }
+  const married = await kind.marry(pinned, found, olds)
+  return { ...pinned, ...found.facts, ...married, ...(await review(kind, pinned, { found, olds })) }
 }
 
 function knownPlatform(olds: Values, inputs: Inputs): string | undefined {
   const isSameHost = hostOf(olds) === hostOf(inputs as unknown as Values)
   return isSameHost && typeof olds['platform'] === 'string' ? olds['platform'] : undefined
-}
-
-/** `host:port` of the connection in a resource's properties. */
-export function hostOf(values: Values): string {
-  return hostAndPort((values['connection'] ?? {}) as Place['connection'])
 }

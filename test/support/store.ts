@@ -61,6 +61,7 @@ export function imageOf(files: Files, options: { distribution: boolean }): Loade
     tree,
     treeDigest: digest,
     major: 18,
+    compression: 1,
     labels: {},
     layout: options.distribution ? layout : undefined,
     async *contents(wanted) {
