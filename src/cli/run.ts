@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { bundle } from './bundle.ts'
+import { diff } from './diff.ts'
 import { drift } from './drift.ts'
 import { importHost } from './import.ts'
 import { inspect } from './inspect.ts'
@@ -11,13 +12,14 @@ import { rollback } from './rollback.ts'
 import { Exit, type Terminal, type Verb } from './verb.ts'
 
 /** Each is a file of its own. */
-const verbs: readonly Verb[] = [inspect, bundle, lock, outdated, drift, rollback, importHost]
+const verbs: readonly Verb[] = [inspect, diff, bundle, lock, outdated, drift, rollback, importHost]
 
 const usageError = 2
 
 /**
  * Runs one command line and answers with its exit code: 0 for success, 1 for what was refused or failed (why is on
- * stderr), 2 for words that it does not understand. `drift` has its own: 1 says that there is drift, 2 any trouble.
+ * stderr), 2 for words that it does not understand. `diff`, `drift` and `outdated` have their own: 1 says that there is
+ * some, 2 any trouble.
  */
 export async function run(words: readonly string[], terminal: Terminal): Promise<number> {
   const program = new Command('pgoci')

@@ -75,7 +75,7 @@ async function extensionFindings(request: ImageRequest): Promise<Findings> {
 }
 
 /** That an image is of another kind is an answer; every other error is why `up` refuses it. */
-async function unlessOther<T>(find: () => Promise<T>): Promise<T | ProviderError> {
+export async function unlessOther<T>(find: () => Promise<T>): Promise<T | ProviderError> {
   try {
     return await find()
   } catch (error) {

@@ -47,19 +47,19 @@ export function changeLines(changes: Comparison, { isNew, compression }: LinesOp
 }
 
 /** `hstore 1.7 → 1.8, with an update path`. */
-function versionText({ name, from, to, canUpdate }: VersionChange): string {
+export function versionText({ name, from, to, canUpdate }: VersionChange): string {
   if (from === undefined) return `${name} ${to}`.trim()
   if (to === undefined) return `${name} ${from} → gone`
   const path = canUpdate === undefined ? '' : canUpdate ? ', with an update path' : ', without an update path'
   return `${name} ${from || 'unknown'} → ${to || 'unknown'}${path}`
 }
 
-function packageText({ name, from, to }: PackageChange): string {
+export function packageText({ name, from, to }: PackageChange): string {
   return `${name} ${from ?? 'new'} → ${to ?? 'gone'}`
 }
 
 /** `2 added, 1 changed, 12 the same`. */
-function filesLine({ added, removed, changed, same }: FileChanges): string {
+export function filesLine({ added, removed, changed, same }: FileChanges): string {
   const counts = [
     [added.length, 'added'],
     [removed.length, 'removed'],
@@ -85,7 +85,7 @@ function namesLine(files: FileChanges, matches: (path: string) => boolean, shown
     .join('; ')
 }
 
-function signed({ added, removed }: Comparison['requires']): string {
+export function signed({ added, removed }: Comparison['requires']): string {
   return [...added.map((name) => `+${name}`), ...removed.map((name) => `-${name}`)].join(' ')
 }
 

@@ -1,5 +1,6 @@
+import type { Tree } from '../model/tree.ts'
 import { collationChange } from './collation.ts'
-import { type FileChanges, fileChanges, newBytes } from './file-changes.ts'
+import { type FileChanges, treeChanges } from './file-changes.ts'
 import type { ImageSide } from './image-side.ts'
 import { distributionImpact, extensionImpact, type Impact, type ImpactOptions, preloadOf } from './impact.ts'
 import { type PackageChange, packageChanges } from './package-changes.ts'
@@ -22,21 +23,23 @@ export interface Comparison {
   readonly packages: readonly PackageChange[]
 }
 
+const nothing: Tree = new Map()
+
 /** @param before absent for one that is new */
 export function compareImages(
   before: ImageSide | undefined,
   after: ImageSide,
   { server }: Pick<ImpactOptions, 'server'> = {},
 ): Comparison {
-  const tree = before === undefined ? new Map() : before.tree
-  const files = tree && after.tree && fileChanges(tree, after.tree)
+  const tree = before === undefined ? nothing : before.tree
+  const { files, newBytes } = (tree && after.tree && treeChanges(tree, after.tree)) ?? {}
   const impactOf = after.server ? distributionImpact : extensionImpact
   const [old, now] = [requiresOf(before), requiresOf(after)]
   return {
     impact: impactOf(before, after, { files, server }),
     versions: versionChanges(before, after),
     files,
-    newBytes: tree && after.tree && newBytes(tree, after.tree),
+    newBytes,
     requires: { added: [...now].filter((name) => !old.has(name)), removed: [...old].filter((name) => !now.has(name)) },
     preload: after.server ? [] : preloadOf(after),
     sorting: before?.server && after.server && collationChange(before.server, after.server),

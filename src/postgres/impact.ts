@@ -31,10 +31,11 @@ export function distributionImpact(before: ImageSide | undefined, after: ImageSi
       why: `Postgres ${now.major} does not start on data of Postgres ${old.major}; run pg_upgrade, or restore a dump, before it is started`,
     }
   if (files && countOf(files) === 0) return { kind: 'live', why: 'the same files' }
-  const what = old.version === now.version ? `another build of ${now.version}` : `${old.version} → ${now.version}`
+  const isRebuilt = old.version === now.version
+  const what = isRebuilt ? `another build of Postgres ${now.version}` : `Postgres ${old.version} → ${now.version}`
   const sorting = collationChange(old, now)
   const reindex = sorting ? `, and what sorts text changes (${sorting}): REINDEX after it` : ''
-  return { kind: 'restart', why: `Postgres ${what}; a running server stays as it is until it is restarted${reindex}` }
+  return { kind: 'restart', why: `${what}; a running server stays as it is until it is restarted${reindex}` }
 }
 
 export function extensionImpact(before: ImageSide | undefined, after: ImageSide, options: ImpactOptions): Impact {

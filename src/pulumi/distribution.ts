@@ -84,7 +84,7 @@ export class Distribution extends pulumi.CustomResource {
   declare readonly libraryPath: pulumi.Output<string>
   /**
    * What the change that led here was for a running database: `live`, `reload`, `restart` or `blocked`, then a colon and
-   * why (docs/marriage.md).
+   * why (docs/review.md).
    */
   declare readonly impact: pulumi.Output<string | undefined>
   /** What that change changed, a line each: files, versions, libraries, bytes on the wire. */

@@ -89,7 +89,7 @@ export class Extension extends pulumi.CustomResource {
   declare readonly findings: pulumi.Output<string[] | undefined>
   /**
    * What the change that led here was for a running database: `live`, `reload`, `restart` or `blocked`, then a colon and
-   * why (docs/marriage.md).
+   * why (docs/review.md).
    */
   declare readonly impact: pulumi.Output<string | undefined>
   /** What that change changed, a line each: files, versions, libraries, bytes on the wire. */
