@@ -44,13 +44,30 @@ fail_without() { # fail_without TOOLS
   exit 0
 }
 
+# Its lock is held by this shell and every program that it starts, and the kernel frees it when the last of them has
+# ended, however: so it tells what nobody uses any more, where a pid may be another's by now, or of another namespace.
 make_scratch() {
+  for each in "${TMPDIR:-/tmp}" /tmp /var/tmp; do sweep_scratch "$each"; done
   for each in "${TMPDIR:-/tmp}" /tmp /var/tmp; do
-    scratch=$(mktemp -d "$each/pgoci.XXXXXX" 2>/dev/null) && break
+    scratch=$(mktemp -d "$each/pgoci-run.XXXXXX" 2>/dev/null) || continue
+    # Another one may have swept it before it was locked. Where there are no locks, nobody sweeps.
+    { command exec 7<"$scratch" && flock 7; } 2>/dev/null
+    [ ! -d "$scratch" ] || break
+    scratch=
   done
   [ -n "$scratch" ] || fail NO_SPACE "cannot make a folder in ${TMPDIR:-/tmp}, which is full or read-only"
   trap 'rm -rf "$scratch"' EXIT
   trap 'exit 1' HUP INT PIPE TERM
+}
+
+# What shells that were killed have left. Only folders that mktemp made for us: where anybody may write, others could
+# put links, or what changes while it is removed.  Earlier versions named theirs pgoci.XXXXXX and did
+# not lock them, so those are left alone.
+sweep_scratch() { # sweep_scratch FOLDER
+  set -- "$1" "$1"/pgoci-run.??????
+  [ -e "$2" ] || return 0
+  find "$1/" -maxdepth 1 -name 'pgoci-run.??????' -type d -perm 700 -user "$(id -u)" 2>/dev/null |
+    while IFS= read -r each; do (exec 7<"$each" && flock -n 7 && rm -rf "$each") 2>/dev/null; done
 }
 
 # A folder in a full or read-only /tmp would make lists come out short, and a short list looks like a clean host.

@@ -24,8 +24,9 @@ import { findPending, pendingLine, renewedLines } from '../../src/engine/pending
 import { localTransport } from '../../src/host/local.ts'
 import { probe } from '../../src/host/probe.ts'
 import type { StoreTarget } from '../../src/host/store.ts'
+import { damaging } from '../support/damage.ts'
 import { temporaryFolder } from '../support/folder.ts'
-import { damaging, dashHost, hosts, hostTransport } from '../support/hosts.ts'
+import { dashHost, hosts, hostTransport } from '../support/hosts.ts'
 import { lacksRoot, testWith } from '../support/needs.ts'
 import { checkObjects, completeState, imageOf, install, targetAt } from '../support/store.ts'
 

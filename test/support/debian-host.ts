@@ -6,12 +6,10 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { cachedFolder } from './cache.ts'
 import { command } from './command.ts'
+import { shutDownExt4 } from './power.ts'
 import { VethLink } from './veth-link.ts'
 
 const recipe = join(import.meta.dirname, 'debian-host.sh')
-// EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH: the file system stops where it is, its journal unwritten.
-const stopDisk =
-  'open(my $disk, "<", $ARGV[0]) or die $!; my $flags = pack("L", 2); ioctl($disk, 0x8004587D, $flags) or die $!'
 
 const prefix = 'pgoci-debian-'
 
@@ -36,6 +34,8 @@ export class DebianHost {
   readonly folder: string = mkdtempSync(join(tmpdir(), `${prefix}${process.pid}-`))
   /** Where the controller sees the host's disk. */
   readonly disk: string = join(this.folder, 'disk')
+  /** A folder of the controller that the host has as `/shared`. */
+  readonly shared: string = join(this.folder, 'shared')
   private readonly image: string = join(this.folder, 'disk.ext4')
   private cuts = 0
   private container: ChildProcess | undefined
@@ -104,6 +104,7 @@ export class DebianHost {
       '-D',
       this.disk,
       `--machine=${this.name}`,
+      `--bind=${this.shared}:/shared`,
       '--register=no',
       '--keep-unit',
       '-b',
@@ -133,7 +134,7 @@ export class DebianHost {
     const witness = join(this.disk, `unsynced-${this.cuts}`)
     this.link.set('down')
     writeFileSync(witness, Buffer.alloc(1_000_000))
-    execFileSync('perl', ['-e', stopDisk, this.disk])
+    shutDownExt4(this.disk)
     this.container?.kill('SIGKILL')
     execFileSync('umount', [this.disk])
     // The kernel ends processes and mounts when it comes to it; until then mounting again would join the old mount.
@@ -153,7 +154,7 @@ export class DebianHost {
   }
 
   private mount(): void {
-    mkdirSync(this.disk, { recursive: true })
+    for (const one of [this.disk, this.shared]) mkdirSync(one, { recursive: true })
     execFileSync('mount', ['-o', 'loop', this.image, this.disk])
   }
 

@@ -1,6 +1,5 @@
 import { existsSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { localTransport } from '../../src/host/local.ts'
 import type { Transport } from '../../src/host/transport.ts'
 import { temporaryFolder } from './folder.ts'
@@ -12,15 +11,20 @@ const needed =
     ' ',
   )
 
+interface Tools {
+  readonly with?: readonly string[]
+  readonly without?: readonly string[]
+}
+
 /** A folder to be the whole PATH: the named tools only, from GNU or from busybox. */
-function toolFolder(kind: 'gnu' | 'busybox', options: { without?: readonly string[] } = {}): string {
+function toolFolder(kind: 'gnu' | 'busybox', options: Tools = {}): string {
   const folder = temporaryFolder()
-  for (const name of needed) {
+  for (const name of [...needed, ...(options.with ?? [])]) {
     if (options.without?.includes(name)) continue
     const real = ['/usr/bin', '/bin', '/usr/sbin', '/sbin']
       .map((place) => join(place, name))
       .find((path) => existsSync(path))
-    const own = kind === 'busybox' && !['comm', 'curl', 'flock'].includes(name)
+    const own = kind === 'busybox' && !['comm', 'curl', 'flock', 'zstd'].includes(name)
     if (own || real) symlinkSync(own ? '/usr/bin/busybox' : (real as string), join(folder, name))
   }
   return folder
@@ -30,35 +34,6 @@ function toolFolder(kind: 'gnu' | 'busybox', options: { without?: readonly strin
 export function asNobody(transport: Transport, first = ''): Transport {
   const prefix = process.getuid?.() === 0 ? '/usr/bin/setpriv --reuid=65534 --regid=65534 --clear-groups ' : ''
   return { ...transport, exec: (command, options) => transport.exec(first + prefix + command, options) }
-}
-
-/** A push's or another verb's script text and stdin, to be damaged on its way to the host. */
-export interface Sent {
-  script: string
-  stdin: Buffer
-}
-
-/** A transport that changes what is sent to a verb. */
-export function damaging(transport: Transport, verb: string, damage: (sent: Sent) => unknown): Transport {
-  return {
-    ...transport,
-    exec: async (command, options = {}) => {
-      if (!command.endsWith(`pgoci-${verb}`)) return transport.exec(command, options)
-      const chunks: Buffer[] = []
-      if (typeof options.stdin === 'object') for await (const chunk of options.stdin) chunks.push(Buffer.from(chunk))
-      else chunks.push(Buffer.from(options.stdin ?? ''))
-      const all = Buffer.concat(chunks)
-      const end = all.indexOf(10)
-      const unfold = (_: string, kind: string) => (kind === 'n' ? '\n' : kind)
-      const sent: Sent = {
-        script: all.subarray(0, end).toString().replace(/\\(.)/g, unfold),
-        stdin: all.subarray(end + 1),
-      }
-      await damage(sent)
-      const line = `${sent.script.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n`
-      return transport.exec(command, { ...options, stdin: Readable.from([Buffer.from(line), sent.stdin]) })
-    },
-  }
 }
 
 const allHosts = [
@@ -74,58 +49,34 @@ export const hosts = allHosts.filter(({ name, shell }) => {
   return false
 })
 
-export type Host = (typeof allHosts)[number]
+export interface Host {
+  readonly shell: readonly string[]
+  readonly tools: 'gnu' | 'busybox'
+}
 
 /** What every Debian has. */
 export const dashHost: Host = allHosts[0]
 
+interface HostOptions extends Tools {
+  readonly env?: NodeJS.ProcessEnv
+  /** Programs that stand for those of the same name: scripts for `sh`. */
+  readonly programs?: Readonly<Record<string, string>>
+}
+
 /** A transport into a host of this kind, in which `sh` is that shell. */
-export function hostTransport(
-  host: Host,
-  options: {
-    without?: readonly string[]
-    env?: NodeJS.ProcessEnv
-    /** Programs that stand for those of the same name: scripts for `sh`. */
-    programs?: Readonly<Record<string, string>>
-  } = {},
-): Transport {
+export function hostTransport(host: Host, options: HostOptions = {}): Transport {
+  return localTransport(hostShell(host, options))
+}
+
+/** The shell of a host of this kind, and the environment to start it with. */
+export function hostShell(host: Host, options: HostOptions = {}): { shell: string[]; env: NodeJS.ProcessEnv } {
   const { programs = {} } = options
   // With openssl hashes are made another way.
   const optional = host.shell[0] === 'bash' ? [] : ['openssl']
   const without = [...(options.without ?? []), ...optional, ...Object.keys(programs), 'sh']
-  const folder = toolFolder(host.tools, { without })
+  const folder = toolFolder(host.tools, { ...options, without })
   for (const [name, script] of Object.entries(programs))
-    writeFileSync(
-      join(folder, name),
-      `#!/bin/sh
-${script}
-`,
-      { mode: 0o755 },
-    )
-  const sh = { dash: '/bin/dash', bash: '/bin/bash', busybox: '/bin/busybox' }[host.shell[0]]
-  symlinkSync(sh, join(folder, 'sh'))
-  return localTransport({ shell: [join(folder, 'sh')], env: { PATH: folder, HOME: '/nonexistent', ...options.env } })
-}
-
-/** A transport whose push gets this much of its stream, and then waits for bytes that do not come. */
-export function stalling(transport: Transport, cut: (stream: Buffer) => Buffer, begun: () => void): Transport {
-  return {
-    ...transport,
-    exec: async (command, options = {}) => {
-      if (!command.endsWith('pgoci-push') || typeof options.stdin !== 'object') return transport.exec(command, options)
-      const source = options.stdin
-      const stdin = Readable.from(
-        (async function* () {
-          const chunks: Buffer[] = []
-          for await (const chunk of source) chunks.push(Buffer.from(chunk))
-          const all = Buffer.concat(chunks)
-          const stream = all.indexOf(10) + 1
-          yield Buffer.concat([all.subarray(0, stream), cut(all.subarray(stream))])
-          begun()
-          await new Promise(() => {})
-        })(),
-      )
-      return transport.exec(command, { ...options, stdin })
-    },
-  }
+    writeFileSync(join(folder, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  symlinkSync(join('/bin', host.shell[0] as string), join(folder, 'sh'))
+  return { shell: [join(folder, 'sh')], env: { PATH: folder, HOME: '/nonexistent', ...options.env } }
 }

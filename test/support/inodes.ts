@@ -1,13 +1,18 @@
-import { closeSync, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/**
- * Holds every file below a store's objects and trees open, so that its inode is not given to another file, and can
- * tell later whether one was written to, wherever it is linked by then.
- */
-export function watchInodes(root: string): { check(): void } {
+interface Watched {
+  /** Written to or changed in mode, wherever they are linked by now: one line each. */
+  findWritten(): string[]
+  /** Lets go of the files; nothing is found any more. */
+  release(): void
+}
+
+/** Holds every file below a store's objects and trees open, so that its inode is not given to another file. */
+export function watchInodes(root: string): Watched {
   const files = new Map<string, { descriptor: number; path: string; text: string; mtime: number; mode: number }>()
-  for (const area of ['objects', 'trees']) {
+  for (const area of ['objects', 'trees'].filter((one) => existsSync(join(root, one)))) {
     for (const entry of readdirSync(join(root, area), { recursive: true, withFileTypes: true })) {
       if (!entry.isFile()) continue
       const path = join(entry.parentPath, entry.name)
@@ -17,20 +22,23 @@ export function watchInodes(root: string): { check(): void } {
       else files.set(String(ino), { descriptor, path, text: contentOf(descriptor), mtime: mtimeMs, mode })
     }
   }
-  if (files.size === 0) throw new Error('There is nothing to watch')
   return {
-    check: () => {
-      for (const { descriptor, path, text, mtime, mode } of files.values()) {
+    findWritten: () =>
+      [...files.values()].flatMap(({ descriptor, path, text, mtime, mode }) => {
         const now = fstatSync(descriptor)
-        if (contentOf(descriptor) !== text || now.mtimeMs !== mtime || now.mode !== mode) {
-          throw new Error(`${path} was written to`)
-        }
-      }
+        const isSame = contentOf(descriptor) === text && now.mtimeMs === mtime && now.mode === mode
+        return isSame ? [] : [`${path} was written to`]
+      }),
+    release: () => {
+      for (const { descriptor } of files.values()) closeSync(descriptor)
+      files.clear()
     },
   }
 }
 
 function contentOf(descriptor: number): string {
   // A path, so that each reading begins at the beginning.
-  return readFileSync(`/proc/self/fd/${descriptor}`, 'base64')
+  return createHash('sha256')
+    .update(readFileSync(`/proc/self/fd/${descriptor}`))
+    .digest('hex')
 }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { byBytes } from '../../src/model/tree.ts'
 
-const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex')
 
 /** Hashes every file of the instance's current trees; returns what differs from their manifests, as lines. */
 export function differences(store: string, instance: string): string[] {
@@ -20,12 +21,23 @@ export function differences(store: string, instance: string): string[] {
   })
 }
 
+/** What a folder really holds, read and hashed here: the digest that a tree of this content is named by. */
+export function treeDigestOf(folder: string): string {
+  return sha256(
+    [...describe(folder)]
+      .sort(byBytes)
+      .map((line) => `${line}\n`)
+      .join(''),
+  )
+}
+
 function* describe(folder: string, at = ''): Iterable<string> {
   for (const name of readdirSync(join(folder, at))) {
     const path = at === '' ? name : `${at}/${name}`
     const full = join(folder, path)
     const stat = lstatSync(full)
-    const mode = (stat.mode & 0o7777).toString(8)
+    // Folders may have the setgid bit from above.
+    const mode = (stat.mode & (stat.isDirectory() ? 0o5777 : 0o7777)).toString(8)
     if (stat.isSymbolicLink()) yield `${path}\tl\t777\t${readlinkSync(full)}`
     else if (stat.isDirectory()) {
       yield `${path}\td\t${mode}\t-`

@@ -3,7 +3,7 @@ import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from '
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { converge } from '../../src/engine/converge.ts'
+import { type ConvergeOptions, converge } from '../../src/engine/converge.ts'
 import type { Change } from '../../src/engine/declare.ts'
 import type { LoadedMember } from '../../src/engine/member.ts'
 import { type Packing, packing } from '../../src/engine/pack.ts'
@@ -12,8 +12,9 @@ import type { Freed } from '../../src/host/freed.ts'
 import { probe } from '../../src/host/probe.ts'
 import type { StoreTarget } from '../../src/host/store.ts'
 import type { Transport } from '../../src/host/transport.ts'
-import { type Digest, digestOf, hexOf } from '../../src/model/digest.ts'
+import { type Digest, digestOf } from '../../src/model/digest.ts'
 import { addParents, type Entry, treeDigest } from '../../src/model/tree.ts'
+import { treeDigestOf } from './store-check.ts'
 
 /** Path below `root/` or `live/` → text of a file, or where a link leads; a path that ends in `*` is executable. */
 export type Files = Readonly<Record<string, string | Uint8Array | { readonly to: string }>>
@@ -94,7 +95,7 @@ const packs = packing(tmpdir())
 export async function install(
   target: StoreTarget,
   images: Readonly<Record<string, LoadedMember>>,
-  options: { signal?: AbortSignal; relay?: Relay; packing?: Packing } = {},
+  options: { signal?: AbortSignal; relay?: Relay; packing?: Packing; load?: ConvergeOptions['load'] } = {},
 ): Promise<Freed | undefined> {
   const { freed } = await converge(
     target,
@@ -114,30 +115,6 @@ export async function generationOf(target: StoreTarget): Promise<number> {
   return (await probe(target, { verify: 'none' })).generation
 }
 
-/** What a folder really holds, read and hashed here: the digest that a tree of this content is named by. */
-function digestOnDisk(folder: string): string {
-  const tree = new Map<string, Entry>()
-  const walk = (below: string) => {
-    for (const name of readdirSync(join(folder, below))) {
-      const path = below === '' ? name : `${below}/${name}`
-      const at = join(folder, path)
-      const stat = lstatSync(at)
-      if (stat.isSymbolicLink()) tree.set(path, { kind: 'link', target: readlinkSync(at) })
-      else if (stat.isDirectory()) {
-        tree.set(path, { kind: 'directory' })
-        walk(path)
-      } else {
-        const mode = stat.mode & 0o7777
-        if (mode !== 0o444 && mode !== 0o555) throw new Error(`${at} has mode ${mode.toString(8)}`)
-        const digest = `sha256:${createHash('sha256').update(readFileSync(at)).digest('hex')}` as Digest
-        tree.set(path, { kind: 'file', digest, size: stat.size, executable: mode === 0o555 })
-      }
-    }
-  }
-  walk('')
-  return hexOf(treeDigest(tree))
-}
-
 /**
  * The digests of the two trees that a server sees now, after reading all of them. Fails when a link is missing, leads
  * nowhere, or when a tree does not hold what its name says.
@@ -154,13 +131,13 @@ export function completeState(
   const distribution = readlinkSync(join(current, 'distribution'))
   const digests = ['root', 'live'].map((role) => {
     const name = readlinkSync(join(current, role)).replace(/^.*\//, '')
-    const digest = digestOnDisk(join(root, 'trees', name))
+    const digest = treeDigestOf(join(root, 'trees', name))
     if (digest !== name.replace(/-.*/, '')) throw new Error(`${role} holds ${digest}, not ${name}`)
     return digest
   })
   // Through the names that servers use.
-  if (digestOnDisk(`${join(home, 'root')}/.`) !== digests[0]) throw new Error('root leads elsewhere')
-  const seen = digestOnDisk(`${join(home, 'live', distribution)}/.`)
+  if (treeDigestOf(`${join(home, 'root')}/.`) !== digests[0]) throw new Error('root leads elsewhere')
+  const seen = treeDigestOf(`${join(home, 'live', distribution)}/.`)
   if (seen !== digests[1] && !options.afterKill) throw new Error('live leads elsewhere')
   const generations = readdirSync(join(home, 'generations')).map((name) => join(home, 'generations', name))
   const born = generations.filter((one) => existsSync(join(one, 'switched')) || one.endsWith(`/${generation}`))
