@@ -125,7 +125,8 @@ drop_trees() { # drop_trees USED
     if [ ! -d "$tree" ] || among "$name" "$wanted" || among "$name" "$1"; then continue; fi
     count_freed "$tree" "meta/$name"
     freed_trees=$((freed_trees + 1))
-    rm -rf "$tree" && rm -f "meta/$name"
+    # In this order, because what is left of a tree is found again.
+    rm -f "meta/$name" && rm -rf "$tree"
   done
 }
 

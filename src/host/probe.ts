@@ -1,4 +1,5 @@
 import { type Digest, hexOf } from '../model/digest.ts'
+import { ProviderError } from '../model/error.ts'
 import { type Probe, parseProbe } from './answer.ts'
 import { nameSchema } from './place.ts'
 import { runScript } from './script.ts'
@@ -21,7 +22,7 @@ export interface ProbeOptions {
   readonly signal?: AbortSignal
 }
 
-/** Looks at an instance, in one exec and without a lock. */
+/** Looks at an instance, in one exec and without a lock; once more when pushes have collected meanwhile what it read. */
 export async function probe(target: StoreTarget, options: ProbeOptions): Promise<Probe> {
   const asked = [
     ...[...(options.known ?? [])].map((digest) => `known ${hexOf(digest)}\n`),
@@ -30,10 +31,15 @@ export async function probe(target: StoreTarget, options: ProbeOptions): Promise
     ...[...(options.objects ?? [])].map((object) => `want ${object}\n`),
   ].join('')
   const words = [target.root, target.instance, options.verify, options.purpose ?? 'change']
-  const lines = await runScript(target.transport, 'probe', words, {
-    stdin: asked,
-    sudo: target.sudo,
-    ...(options.signal ? { signal: options.signal } : {}),
+  const look = () =>
+    runScript(target.transport, 'probe', words, {
+      stdin: asked,
+      sudo: target.sudo,
+      ...(options.signal ? { signal: options.signal } : {}),
+    })
+  const lines = await look().catch((error: unknown) => {
+    if (error instanceof ProviderError && error.code === 'STORE_CHANGED') return look()
+    throw error
   })
   return parseProbe(lines)
 }

@@ -42,6 +42,19 @@ describe.each(hosts)('on a host with $name', (host) => {
     expect(await remove(target, 0)).toBeUndefined()
   })
 
+  test('Bug: a kill behind the removal of a tree left what was recorded of it for ever', async () => {
+    const target = freshTarget()
+    const transport = hostTransport(host, {
+      programs: { rm: 'case $* in "-rf trees/"*) /bin/rm "$@"; kill -9 $PPID ;; esac\nexec /bin/rm "$@"' },
+    })
+    for (const size of [1, 2, 3]) await install(target, { distribution, vector: extension(size) })
+    const killed = install({ ...target, transport }, { distribution, vector: extension(4) })
+    await expect(killed).rejects.toMatchObject({ code: 'HOST_UNREACHABLE' })
+    await install(target, { distribution, vector: extension(5) })
+    const [trees, recorded] = ['trees', 'meta'].map((name) => readdirSync(join(target.root, name)).sort())
+    expect(recorded).toEqual(trees)
+  })
+
   describe.skipIf(lacksRoot)('whose disk is small (needs root for a mount)', () => {
     test('the generation that the switch gives up anyway goes before it, and only then', async () => {
       const target = freshTarget(mountTmpfs('size=20m'))

@@ -1,3 +1,4 @@
+import { existsSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { probe } from '../../src/host/probe.ts'
@@ -53,13 +54,29 @@ describe.each(hosts)('on a host with $name', (host) => {
   test('Bug: a look that pushes overtake until its generation is collected is no record that was changed by hand', async () => {
     const target = freshTarget()
     await install(target, { distribution, vector: extension('1') })
+    const generation = join(target.root, 'instances/main/generations/1')
     const overtaken = damaging(transport, 'probe', (sent) => {
       sent.script = sent.script.replace('\ndamaged=\n', '\nmv "$here" "$here.collected"\ndamaged=\n')
+      if (existsSync(`${generation}.collected`)) renameSync(`${generation}.collected`, generation)
     })
     await expect(probe({ ...target, transport: overtaken }, { verify: 'quick' })).rejects.toMatchObject({
       code: 'STORE_CHANGED',
       message: expect.stringContaining('generation 1 was current, and is gone'),
     })
+  })
+
+  test('Bug: a look that was overtaken so failed; it is made once more', async () => {
+    const target = freshTarget()
+    await install(target, { distribution, vector: extension('1') })
+    const generation = join(target.root, 'instances/main/generations/1')
+    let looks = 0
+    const overtaken = damaging(transport, 'probe', (sent) => {
+      looks += 1
+      if (looks === 2) renameSync(`${generation}.collected`, generation)
+      else sent.script = sent.script.replace('\ndamaged=\n', '\nmv "$here" "$here.collected"\ndamaged=\n')
+    })
+    const seen = await probe({ ...target, transport: overtaken }, { verify: 'quick' })
+    expect([looks, seen.generation, seen.deviations.size, seen.store]).toEqual([2, 1, 0, []])
   })
 
   test('changes of one instance that began alike are all made, one upon the other', async () => {
