@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, closeSync, mkdtempSync, openSync, read, writeSync } from 'node:fs'
+import { chmodSync, constants, mkdtempSync, openSync, writeSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { basename, join } from 'node:path'
 
 /** A statement for a script of a host at which it stops, the first time, until it is told to go on. */
@@ -16,7 +17,7 @@ export class Pause {
     chmodSync(this.folder, 0o777)
     execFileSync('mkfifo', ['-m', '666', join(this.folder, 'here'), join(this.folder, 'onwards')])
     // Open on both ends, so that neither side waits for the other to come.
-    this.here = openSync(join(this.folder, 'here'), 'r+')
+    this.here = openSync(join(this.folder, 'here'), constants.O_RDWR | constants.O_NONBLOCK)
     this.onwards = openSync(join(this.folder, 'onwards'), 'r+')
     const at = join(host, basename(this.folder))
     this.statement = `[ -e ${at}/passed ] || { : >${at}/passed; echo >${at}/here; IFS= read -r onwards <${at}/onwards; }`
@@ -24,12 +25,13 @@ export class Pause {
 
   /** Whether the script came there, or {@link end} was first. */
   reached(): Promise<boolean> {
+    // No fs.read: each would hold a thread of Node's few while it waits, and who shall come there may need one.
+    const socket = new Socket({ fd: this.here, readable: true, writable: false })
     return new Promise((resolve, reject) => {
-      const word = Buffer.alloc(1)
-      read(this.here, word, 0, 1, null, (error) => {
-        this.close()
-        if (error) reject(error)
-        else resolve(word.toString() === '\n')
+      socket.once('error', reject).once('data', (word) => {
+        this.isOpen = false
+        socket.destroy()
+        resolve(String(word).startsWith('\n'))
       })
     })
   }
@@ -46,10 +48,5 @@ export class Pause {
   /** The script has ended: who waits for it is told that it never came. */
   end(): void {
     if (this.isOpen) writeSync(this.here, 'x')
-  }
-
-  private close(): void {
-    this.isOpen = false
-    closeSync(this.here)
   }
 }
