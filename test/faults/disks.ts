@@ -60,7 +60,7 @@ function untilFull(write: () => void): void {
 /** A real one on a loop device: ext4, which keeps what was synced and no more. */
 export class LoopDisk implements Disk {
   readonly folder: string
-  private readonly image: string
+  private image: string
 
   constructor(folder: string, image: string) {
     this.folder = folder
@@ -89,9 +89,16 @@ export class LoopDisk implements Disk {
     shutDownExt4(this.folder)
   }
 
-  /** After {@link failReadOnly} or {@link cutPower}, when nobody has a file open. */
+  /**
+   * After {@link failReadOnly} or {@link cutPower}, when nobody has a file open. A copy is mounted, because whoever made a
+   * mount namespace meanwhile keeps the dead file system there, and the same image would lead to it again.
+   */
   recover(): void {
     execFileSync('umount', [this.folder])
+    const copy = `${this.image}.copy`
+    execFileSync('cp', ['--sparse=always', this.image, copy])
+    rmSync(this.image)
+    this.image = copy
     this.mount()
   }
 

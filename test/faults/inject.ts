@@ -67,7 +67,9 @@ export async function inject(
   if (healed.generation === harmed.generation) await (await changes.update(world, turns)).perform(world.place.transport)
   await world.quiet()
   wrongs.push(
-    ...findLeftovers(root, world).map((one) => `left after the next change: ${one}`),
+    ...findLeftovers(root, { used: world.used, isBlind: fault.setting?.user === 'nobody' }).map(
+      (one) => `left after the next change: ${one}`,
+    ),
     ...inodes.findWritten(),
     ...wrongSurroundings(world, surroundings),
     ...((await stopAsking?.()) ?? []),

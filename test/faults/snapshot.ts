@@ -71,8 +71,15 @@ function wrongLinks(root: string, instance: string): string[] {
   return wrongs
 }
 
-/** What a run that ended well must not leave: one line each. */
-export function findLeftovers(root: string, options: { readonly used: readonly string[] }): string[] {
+/**
+ * What a run that ended well must not leave: one line each.
+ *
+ * @param options.isBlind the store's user may not see other users' servers, beside which it collects nothing
+ */
+export function findLeftovers(
+  root: string,
+  options: { readonly used: readonly string[]; readonly isBlind: boolean },
+): string[] {
   const entries = ['FORMAT', 'lock', 'lock.holder', 'objects', 'trees', 'manifests', 'meta', 'instances', 'staging']
   const generations = list(root, 'instances').flatMap((instance) =>
     list(root, 'instances', instance, 'generations').map((number) =>
@@ -89,7 +96,9 @@ export function findLeftovers(root: string, options: { readonly used: readonly s
     ...list(root, 'meta')
       .filter((name) => !trees.includes(name))
       .map((name) => `meta/${name}`),
-    ...trees.filter((name) => !linked.has(name) && !options.used.includes(name)).map((name) => `trees/${name}`),
+    ...trees
+      .filter((name) => !options.isBlind && !linked.has(name) && !options.used.includes(name))
+      .map((name) => `trees/${name}`),
     ...list(root, 'manifests')
       .filter((name) => !named.has(name))
       .map((name) => `manifests/${name}`),
