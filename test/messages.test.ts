@@ -135,6 +135,7 @@ const cases: [string, () => Promise<string>][] = [
   ['import of what another stack declares', () => onInstalled('theirs', 'import', '--stack', 'blog/prod')],
   ['import of a host without a store', () => command('import', '--stack', 'shop/prod', '--root', join(folder, 'none'))],
   ['import over files that are there', () => importTwice()],
+  ['a distribution beside an extension', otherKind],
 ]
 
 test.each(cases)('%s', async (title, run) => {
@@ -328,6 +329,12 @@ async function onInstalled(name: string, verb: string, ...words: string[]): Prom
   const root = join(folder, name)
   await install({ root })
   return command(verb, '--root', root, ...words)
+}
+
+async function otherKind(): Promise<string> {
+  const { code, stderr } = await pgoci(['diff', `oci:${layout}:pg18`, `oci:${layout}:hstore`])
+  expect(code, stderr).toBe(2)
+  return stderr.trimEnd()
 }
 
 async function importTwice(): Promise<string> {

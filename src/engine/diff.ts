@@ -71,7 +71,7 @@ export async function diffImages(old: Asked, now: Asked, others: readonly Asked[
   if (isDistribution !== (before.side.server !== undefined))
     throw new ProviderError(
       'BAD_INPUT',
-      `Cannot compare ${before.member.image} with ${after.member.image}: one is a distribution, the other an extension`,
+      `Cannot compare ${before.member.image} with ${after.member.image}: one is a distribution, the other an extension; name two of the same kind`,
     )
   const company: Read[] = []
   for (const one of others) company.push(await readImage(one))

@@ -86,7 +86,7 @@ function restartOf(before: ImageSide | undefined, after: ImageSide, files: FileC
     .filter((path) => touched.has(path))
   const outside = [...touched].filter((path) => path.startsWith('root/'))
   const reasons = [
-    ...(preloaded.length > 0 ? [`${shown(preloaded)} is preloaded, and a running server keeps the former one`] : []),
+    ...(preloaded.length > 0 ? [`${are(preloaded)} preloaded, and a running server keeps the former one`] : []),
     ...(outside.length > 0 ? [`a running server does not see ${shown(outside)}`] : []),
   ]
   return reasons.length > 0 ? { kind: 'restart', why: reasons.join('; ') } : undefined
@@ -119,6 +119,10 @@ function withNeeded(facts: ImageFacts | undefined, path: string): Set<string> {
 
 export function isLibrary(path: string): boolean {
   return /^live\/(?:lib|system)\//.test(path) && /\.so(?:\.|$)/.test(nameOf(path))
+}
+
+function are(paths: readonly string[]): string {
+  return `${shown(paths)} ${paths.length === 1 ? 'is' : 'are'}`
 }
 
 function shown(paths: readonly string[]): string {

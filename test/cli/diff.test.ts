@@ -102,7 +102,9 @@ test('--with proves what goes together: what is refused is blocked', async () =>
 test('trouble is 2: kinds that cannot be compared, what is not there, a wrong command line', async () => {
   const mixed = await diff(image('pg18.4'), image('cube1.4'))
   expect(mixed).toMatchObject({ code: 2, stdout: '' })
-  expect(mixed.stderr).toMatch(/^Cannot compare oci:\S+ with oci:\S+: one is a distribution, the other an extension\n$/)
+  expect(mixed.stderr).toMatch(
+    /^Cannot compare oci:\S+ with oci:\S+: one is a distribution, the other an extension; name two of the same kind\n$/,
+  )
   expect((await diff(image('cube1.4'), image('gone'))).code).toBe(2)
   expect((await diff(image('cube1.4'))).code).toBe(2)
 })
