@@ -48,7 +48,7 @@ export function changeLines(changes: Comparison, { isNew, compression }: LinesOp
 
 /** `hstore 1.7 → 1.8, with an update path`. */
 export function versionText({ name, from, to, canUpdate }: VersionChange): string {
-  if (from === undefined) return `${name} ${to}`.trim()
+  if (from === undefined) return `${name} new → ${to}`
   if (to === undefined) return `${name} ${from} → gone`
   const path = canUpdate === undefined ? '' : canUpdate ? ', with an update path' : ', without an update path'
   return `${name} ${from || 'unknown'} → ${to || 'unknown'}${path}`
