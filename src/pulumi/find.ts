@@ -52,8 +52,11 @@ export async function findImage(kind: Kind, inputs: Inputs & Pinned, proven?: un
 
 /** The same without any registry: undefined where neither this machine nor the host has it. */
 export async function findAtHand(kind: Kind, inputs: Inputs & Pinned): Promise<Found | undefined> {
-  return (await findCached(kind, inputs)) ?? (await findKept(kind, inputs))?.found
+  return (await findCached(kind, inputs)) ?? (await findKept(kind, inputs, { from: told }))?.found
 }
+
+/** What the host told in this run: a question more is a script more on the wire. */
+const told = new Map<string, Probe>()
 
 /** Entries of their trees: an image is read and placed once for all hosts of a run, which share what came of it. */
 const maxImages = 300_000
@@ -98,22 +101,35 @@ export function look(place: Place): Promise<Probe | undefined> {
   return looking
 }
 
-async function findKept(kind: Kind, inputs: Inputs & Pinned): Promise<{ found: Found; damage: number } | undefined> {
+/** @param options.from what was told before; else the host is asked */
+async function findKept(
+  kind: Kind,
+  inputs: Inputs & Pinned,
+  { from }: { readonly from?: ReadonlyMap<string, Probe> } = {},
+): Promise<{ found: Found; damage: number } | undefined> {
   const seen = await look(inputs)
   signal.throwIfAborted()
   if (seen === undefined) return undefined
+  const records = recordsOf(seen, hostName(inputs))
   const wanted = {
     digest: parseDigest(inputs.digest),
     platform: inputs.platform,
     isDistribution: isDistribution(kind, inputs),
   }
-  const found = findMember(recordsOf(seen, hostName(inputs)), wanted)
+  const found = findMember(records, wanted)
   const facts = found?.member.facts
   if (found === undefined || facts === undefined) return undefined
   const { treeDigest } = found.member
-  const asking = probe(await targetOf(inputs), { verify: 'none', purpose: 'report', give: [treeDigest], signal })
-  const given = await asking.catch(() => undefined)
+  const key = (tree: string) => `${keyOf(inputs)} ${tree}`
+  // That which it takes the place of is asked for along with it, for who reviews the change.
+  const [current] = records.values()
+  const own = kind.nameOf(inputs as unknown as Values)
+  const former = current?.members.find(({ name }) => name === own)?.treeDigest ?? treeDigest
+  const give = [...new Set([treeDigest, former])]
+  const asking = async () => probe(await targetOf(inputs), { verify: 'none', purpose: 'report', give, signal })
+  const given = from?.get(key(treeDigest)) ?? (await asking().catch(() => undefined))
   signal.throwIfAborted()
+  if (given) for (const tree of give) told.set(key(tree), given)
   const manifest = given?.manifests.get(treeDigest)
   const damage = given && damageOf(treeDigest, given, seen)
   if (manifest === undefined || damage === undefined) return undefined
