@@ -10,7 +10,7 @@ import type { Generation } from './generation.ts'
 import { type Compression, type Pack, type Packing, packTrees } from './pack.ts'
 import type { Record } from './record.ts'
 import type { Relay } from './relay.ts'
-import { type Trees, transferMembers } from './stream.ts'
+import { type Trees, transferMembers, treesMembers } from './stream.ts'
 
 /** A generation on its way to a host, with all that this host lacks of it. */
 export interface Shipment {
@@ -46,7 +46,9 @@ export async function send(
   const last = hasTrees ? [packTrees(options.packing, { trees, manifests }, { compression, after: packs })] : []
   const shared = [...packs, ...last]
   const rest = () => {
-    const tar = packTar(transferMembers({ transaction, bad, generation: generationFolder(shipment) }))
+    const own = transferMembers({ transaction, bad, generation: generationFolder(shipment) })
+    // A host looks into the folders of trees also when none come.
+    const tar = packTar(hasTrees ? own : [...treesMembers({ trees, manifests }, new Set()), ...own])
     return compression === 'zstd' ? compress(tar) : tar
   }
   const entries = trees.reduce((sum, { tree }) => sum + tree.size, 0)

@@ -42,6 +42,7 @@ beforeAll(async () => {
     { tag: 'pg18-1', files: [distributionFiles(), many] },
     { tag: 'hstore', files: extensionFiles('hstore') },
     { tag: 'hstore-2', files: extensionFiles('hstore', (control) => `# second\n${control}`) },
+    { tag: 'hstore-zstd', files: extensionFiles('hstore'), compression: 'zstd' },
     { tag: 'cube', files: extensionFiles('cube') },
   ])
 })
@@ -104,6 +105,14 @@ test('a change takes a probe and a push, the same again a probe', async () => {
   expect(execs).toBe(2)
   await change(await put('hstore', 'hstore'))
   expect(execs).toBe(3)
+})
+
+test('Bug: another image of the same files was refused, with a disk that is full; it changes the record and nothing else', async () => {
+  await change(await put('hstore', 'hstore'))
+  execs = 0
+  const [, member] = await change(await put('hstore', 'hstore-zstd')).then(({ members }) => members)
+  expect(member?.digest).toBe(digests.get('hstore-zstd'))
+  expect(execs).toBe(2)
 })
 
 test('a host is asked for objects that its own trees do not tell of, and for none when it goes back', async () => {
