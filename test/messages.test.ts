@@ -96,6 +96,8 @@ const cases: [string, () => Promise<string>][] = [
   ['image that is no extension', () => checkFailure({ image: `oci:${layout}:readme` }, extension)],
   ['distribution as an extension', () => checkFailure({ image: `oci:${layout}:pg18` }, extension)],
   ['extension as a distribution', () => checkFailure({ image: `oci:${layout}:hstore` })],
+  ['include that names no file', () => checkFailure({ image: `oci:${layout}:pg18`, include: ['lib/x*'] }, extension)],
+  ['include that is no glob', () => checkFailure({ image: `oci:${layout}:pg18`, include: ['lib/{a,b}'] }, extension)],
   ['extension for another major', () => unmarried({ image: `oci:${layout}:hstore-pg17` })],
   [
     'override of an error that there is not',

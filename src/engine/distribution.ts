@@ -36,9 +36,10 @@ export async function loadDistribution(
   const programs = `root/${binDirectory}`
   const isBinary = (path: string) =>
     parentOf(path) === programs || libraries.test(path) || (path.startsWith('live/lib/') && /\.so(?:\.|$)/.test(path))
-  const image = await flat.derived('distribution-facts-v2', factsSchema, async () => {
+  const image = await flat.derived('distribution-facts-v3', factsSchema, async () => {
     const [facts, server] = await Promise.all([readFacts(flat, { placeOf, isBinary }), readServerFacts(flat, layout)])
-    return { ...facts, server }
+    const layers = flat.image.layers.flatMap(({ diffId }) => diffId ?? [])
+    return { ...facts, server: { ...server, layers } }
   })
   const { version, major } = image.server as ServerFacts
   const placed = new Map([...flat.tree].map(([path, entry]): [string, Entry] => [placeOf(path), entry]))

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { nameSchema } from '../host/place.ts'
 import { ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
+import { includeSchema } from './part.ts'
 import { parseDocuments, repositorySchema } from './repository.ts'
 
 const bool = z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')])
@@ -13,6 +14,7 @@ const entrySchema = z.strictObject({
   image: z.string().max(4096).optional(),
   repository: repositorySchema.optional(),
   overrides: z.array(z.string().max(512)).max(100).optional(),
+  include: includeSchema.optional(),
 })
 
 /** One extension of a set: `- name: timescaledb` and `version: "2.13.0"`. */

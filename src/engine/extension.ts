@@ -1,37 +1,62 @@
+import { digestOf, shortDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
 import { nameOf } from '../model/tree.ts'
 import { placeExtension, placeOf } from '../postgres/extension.ts'
 import type { ImageFacts } from '../postgres/facts.ts'
 import { readFacts } from './facts.ts'
 import { factsSchema } from './facts-schema.ts'
-import { type ImageRequest, readFlatImage } from './image.ts'
+import { type FlatImage, type ImageRequest, readFlatImage, readImageOf } from './image.ts'
 import { type LoadedMember, placeMember } from './member.ts'
+import { included, isOfSystem, layersOfBase, type Part, toPart } from './part.ts'
 import { type Provides, providesOf } from './provides.ts'
 
-export interface ExtensionSummary {
+interface ExtensionSummary {
   /** The Postgres that its modules are built for; absent when it has none. */
   readonly major: number | undefined
   readonly provides: Provides
 }
 
-/** Reads and places an extension image. */
-export async function loadExtension(
-  request: ImageRequest,
-): Promise<{ member: LoadedMember; facts: ExtensionSummary; image: ImageFacts }> {
-  const flat = await readFlatImage(request, 'refuse')
-  if ([...flat.tree.keys()].some((path) => nameOf(path) === 'postgres.bki')) {
-    throw new ProviderError(
-      'NOT_POSTGRES',
-      `Cannot use ${flat.pinned} as an extension: it is a whole Postgres, which goes into new Distribution(…)`,
-    )
-  }
-  const placed = new Map(placeExtension(flat.tree, flat.pinned).map(({ path, entry }) => [path, entry]))
-  const image = await flat.derived('extension-facts-v2', factsSchema, () =>
-    readFacts(flat, { placeOf, isBinary: (path) => /\.so(?:\.|$)/.test(nameOf(path)) || /\/s?bin\/[^/]+$/.test(path) }),
+interface LoadedExtension {
+  readonly member: LoadedMember
+  readonly facts: ExtensionSummary
+  readonly image: ImageFacts
+  readonly part: Part
+}
+
+/**
+ * Reads and places an extension image: all of it, the part that the request names, or what it adds to the distribution
+ * that it was built on.
+ *
+ * @param base the diff IDs of the distribution's layers, where the request does not tell how many of them it has
+ */
+export async function loadExtension(request: ImageRequest, base: readonly string[] = []): Promise<LoadedExtension> {
+  const { include } = request.part ?? {}
+  const baseLayers = include ? 0 : (request.part?.baseLayers ?? layersOfBase((await readImageOf(request)).layers, base))
+  // A whole system has setuid files, and what is named of it is not run by them.
+  const flat = await readFlatImage(request, include ? 'strip' : 'refuse', baseLayers)
+  const chosen = include && included(flat.tree, include, flat.pinned)
+  if (!chosen) refuseServer(flat)
+  const place = (path: string) =>
+    (chosen && !chosen.has(path)) || (baseLayers > 0 && isOfSystem(path)) ? undefined : placeOf(path)
+  const placed = new Map(placeExtension(flat.tree, flat.pinned, place).map(({ path, entry }) => [path, entry]))
+  const kind = `extension-facts-v3${include ? `-${shortDigest(digestOf(include.join('\n')))}` : ''}`
+  const image = await flat.derived(kind, factsSchema, () =>
+    readFacts(flat, {
+      placeOf: place,
+      isBinary: (path) => /\.so(?:\.|$)/.test(nameOf(path)) || /\/s?bin\/[^/]+$/.test(path),
+    }),
   )
   const major = majorOf(image, flat.pinned)
   const member = placeMember(flat, placed, { digest: request.digest, major })
-  return { member, facts: { major, provides: providesOf(image) }, image }
+  return { member, facts: { major, provides: providesOf(image) }, image, part: toPart({ baseLayers, include }) }
+}
+
+function refuseServer({ tree, pinned }: FlatImage): void {
+  if (![...tree.keys()].some((path) => nameOf(path) === 'postgres.bki')) return
+  throw new ProviderError(
+    'NOT_POSTGRES',
+    `Cannot use ${pinned} as an extension: it is a whole Postgres, and its lowest layers are not those of the distribution; declare the one that it was built on, or name the extension's files with include; a server itself goes into new Distribution(…)`,
+  )
 }
 
 function majorOf({ binaries }: ImageFacts, pinned: string): number | undefined {

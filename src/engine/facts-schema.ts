@@ -40,6 +40,7 @@ const binarySchema = z.object({
   requires: z.record(z.string(), texts),
   provides: texts,
   magic: magicSchema.optional(),
+  opens: texts.optional(),
 })
 
 /** Facts as the controller's cache keeps them. */
@@ -66,6 +67,7 @@ export const factsSchema: z.ZodType<ImageFacts> = z.object({
       libc: z.object({ kind: z.enum(['glibc', 'musl']), version: z.string() }).optional(),
       icu: texts,
       locales: texts,
+      layers: texts.optional(),
     })
     .optional(),
 })

@@ -5,6 +5,7 @@ import { type ControlFile, parseControl } from '../postgres/control.ts'
 import { isElf, readElf } from '../postgres/elf.ts'
 import type { BinaryFacts, ExtensionFacts, ImageFacts } from '../postgres/facts.ts'
 import { readMagic } from '../postgres/magic.ts'
+import { namedLibraries } from '../postgres/opened.ts'
 import { packageDatabase, readPackages } from '../postgres/packages.ts'
 import { readScripts } from '../postgres/scripts.ts'
 import type { FlatImage, WholeFile } from './image.ts'
@@ -91,7 +92,13 @@ function databaseOf(place: string) {
 function binaryOf({ digest, bytes, hole }: WholeFile, path: string): BinaryFacts {
   const { requires, isLittle, ...elf } = readElf(bytes, hole)
   const magic = module.test(path) ? readMagic(bytes, { isLittle }) : undefined
-  return { path, digest, ...elf, requires: Object.fromEntries(requires), ...(magic ? { magic } : {}) }
+  const linked = new Set([...elf.needed, elf.soname])
+  const opens = magic ? namedLibraries(bytes).filter((name) => !linked.has(name)) : []
+  return {
+    ...{ path, digest, ...elf, requires: Object.fromEntries(requires) },
+    ...(magic ? { magic } : {}),
+    ...(opens.length > 0 ? { opens } : {}),
+  }
 }
 
 function extensionsOf(texts: ReadonlyMap<string, Buffer>, paths: readonly string[]): Record<string, ExtensionFacts> {

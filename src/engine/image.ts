@@ -17,6 +17,7 @@ import type { Hole } from '../postgres/elf-file.ts'
 import { fetchLayers, filesOfLayers, readUnpacked } from './layers.ts'
 import type { Content } from './member.ts'
 import { memory } from './memory.ts'
+import type { Part } from './part.ts'
 
 /** Files whose content tells facts: a server, modules, control files. The largest known, LLVM's, have 120 MB. */
 const maxFactFile = 128 * 1024 * 1024
@@ -32,6 +33,8 @@ export interface ImageRequest {
   readonly digest: Digest
   readonly platform: string
   readonly cache: Cache
+  /** Of an extension's image, where not all of it is wanted. */
+  readonly part?: Part
   readonly signal?: AbortSignal
 }
 
@@ -71,18 +74,21 @@ const flatSchema = z.object({
   places: z.array(z.tuple([digestSchema, z.number(), z.string()])),
 })
 
-/** @param special what happens to setuid files: a distribution's lose the bit, an extension's are refused */
-export async function readFlatImage(request: ImageRequest, special: 'refuse' | 'strip'): Promise<FlatImage> {
-  const { source, cache, digest, reference } = request
+/**
+ * @param special what happens to setuid files: a distribution's lose the bit, an extension's are refused
+ * @param above that many layers are left out, from the lowest on, and never asked for
+ */
+export async function readFlatImage(request: ImageRequest, special: 'refuse' | 'strip', above = 0): Promise<FlatImage> {
+  const { cache, digest, reference } = request
   const signal = request.signal ? { signal: request.signal } : {}
-  const platform = parsePlatform(request.platform) ?? { os: 'linux', architecture: request.platform }
-  const image = await readImage(source, digest, { platform, cache, ...signal })
-  const key = `${image.manifest} ${special}`
+  const whole = await readImageOf(request)
+  const image = { ...whole, layers: whole.layers.slice(above) }
+  const key = `${image.manifest} ${special}${above > 0 ? ` above ${above}` : ''}`
   const remember = memories.get(cache) ?? memory<Flat>(maxRemembered, (flat) => flat.tree.size)
   memories.set(cache, remember)
   const { tree, places } = await remember(
     key,
-    (stop) => flatOf(image, { ...request, signal: stop }, special),
+    (stop) => flatOf(image, { ...request, signal: stop }, { special, key }),
     request.signal,
   )
   const contents: FlatImage['contents'] = (wanted, options = signal) =>
@@ -103,8 +109,17 @@ export async function readFlatImage(request: ImageRequest, special: 'refuse' | '
   }
 }
 
-async function flatOf(image: Image, request: ImageRequest, special: 'refuse' | 'strip'): Promise<Flat> {
-  const key = `${image.manifest} ${special}`
+/** The metadata alone. */
+export function readImageOf({ source, digest, cache, ...request }: ImageRequest): Promise<Image> {
+  const platform = parsePlatform(request.platform) ?? { os: 'linux', architecture: request.platform }
+  return readImage(source, digest, { platform, cache, ...(request.signal ? { signal: request.signal } : {}) })
+}
+
+async function flatOf(
+  image: Image,
+  request: ImageRequest,
+  { special, key }: { readonly special: 'refuse' | 'strip'; readonly key: string },
+): Promise<Flat> {
   const known = await request.cache.readJson('flat-v1', key, flatSchema)
   const flat = known ?? (await flattenImage(image, request, special))
   if (known === undefined) await request.cache.writeJson('flat-v1', key, flat)

@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Probe } from '../host/answer.ts'
 import type { Digest } from '../model/digest.ts'
 import { parseManifest } from '../model/manifest.ts'
 import { objectsOf } from './objects.ts'
-import { distributionName, type Member, parseRecord, type Record } from './record.ts'
+import type { Part } from './part.ts'
+import { distributionName, type Member, parseRecord, partOf, type Record } from './record.ts'
 
 /** The records of an instance, the current one first, then newer before older. What cannot be read is left out. */
 export function recordsOf(seen: Probe, host: string): Map<number, Record> {
@@ -22,7 +24,12 @@ export function recordsOf(seen: Probe, host: string): Map<number, Record> {
 /** A member that says to be this image, in any of the generations that the host keeps. */
 export function findMember(
   records: ReadonlyMap<number, Record>,
-  image: { readonly digest: Digest; readonly platform: string; readonly isDistribution: boolean },
+  image: {
+    readonly digest: Digest
+    readonly platform: string
+    readonly isDistribution: boolean
+    readonly part: Part
+  },
 ): { readonly member: Member; readonly layout: Record['layout'] } | undefined {
   for (const { members, layout } of records.values()) {
     const member = members.find(
@@ -30,7 +37,8 @@ export function findMember(
         digest === image.digest &&
         platform === image.platform &&
         (name === distributionName) === image.isDistribution &&
-        facts !== undefined,
+        facts !== undefined &&
+        isDeepStrictEqual(partOf({ facts }), image.part),
     )
     if (member) return { member, layout }
   }

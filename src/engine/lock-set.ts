@@ -10,6 +10,7 @@ import type { ExtensionSet, SetEntry } from './extension-set.ts'
 import type { ImageRequest } from './image.ts'
 import { findLocked, type Lock, type LockedImage, type LockedName, lockedName } from './lock-file.ts'
 import { digestOf, type Names, resolveName } from './names.ts'
+import { toPart } from './part.ts'
 import { type RepositoryArgument, readRepository } from './repository.ts'
 
 export type Entries = Pick<Lock, 'names' | 'images'>
@@ -31,7 +32,7 @@ export async function lockSet(
   const { names, tell } = options
   tell(`${set.image} ${platform}`)
   const image = await lockImage(set.image, platform, options)
-  const { facts } = await loadDistribution(requestOf(image, names), '/var/lib/pgoci')
+  const { facts, image: read } = await loadDistribution(requestOf(image, names), '/var/lib/pgoci')
   const { major, version: postgresVersion, os, contrib } = facts
   const target: Target = { major, postgresVersion, os, platform }
   const found: { names: LockedName[]; images: LockedImage[] } = { names: [], images: [image] }
@@ -48,7 +49,8 @@ export async function lockSet(
       const one = named ?? (await lockImage(entry.image ?? '', platform, options))
       if (named === undefined) found.images.push(one)
       else if (named.repository !== '') found.names.push(named)
-      provided.push((await loadExtension(requestOf(one, names))).facts.provides)
+      const request = { ...requestOf(one, names), part: toPart(entry) }
+      provided.push((await loadExtension(request, read.server?.layers)).facts.provides)
     }
     for (const { name } of wave) asked.add(name)
     wave = nextMissing(missingRequires(provided, contrib), asked).map(({ name }) => ({ name }))

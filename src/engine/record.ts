@@ -3,6 +3,7 @@ import { nameSchema } from '../host/place.ts'
 import { ProviderError } from '../model/error.ts'
 import { printable } from '../model/quote.ts'
 import { digestSchema } from '../oci/schema.ts'
+import { type Part, partSchema, toPart } from './part.ts'
 
 // It becomes part of a systemd unit and of a shell script, and of a path in each of them.
 const folderSchema = z
@@ -36,6 +37,7 @@ const factsSchema = z.union([
     provides: z
       .record(shownText, z.object({ version: shownText, requires: z.array(shownText).max(1000) }))
       .refine((provides) => Object.keys(provides).length <= 2000),
+    ...partSchema.shape,
   }),
 ])
 
@@ -63,6 +65,11 @@ const memberSchema = z.object({
 
 /** One declared part of an instance: its distribution or one extension. */
 export type Member = z.infer<typeof memberSchema>
+
+/** Which part of its image a member is made of. */
+export function partOf({ facts }: { readonly facts?: Facts | undefined }): Part {
+  return facts !== undefined && 'provides' in facts ? toPart(facts) : {}
+}
 
 const membersSchema = z.array(memberSchema).max(2000)
 

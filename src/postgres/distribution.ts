@@ -15,12 +15,13 @@ export interface DistributionLayout {
 const layouts: readonly { name: string; bin: RegExp; library: string; share: string }[] = [
   {
     name: 'debian',
-    bin: /^usr\/lib\/postgresql\/(\d+)\/bin$/,
+    bin: /^usr\/lib\/postgresql\/(\d+(?:\.\d+)*)\/bin$/,
     library: 'usr/lib/postgresql/$1/lib',
     share: 'usr/share/postgresql/$1',
   },
   { name: 'rpm', bin: /^usr\/pgsql-(\d+)\/bin$/, library: 'usr/pgsql-$1/lib', share: 'usr/pgsql-$1/share' },
   { name: 'fedora', bin: /^usr\/bin$/, library: 'usr/lib64/pgsql', share: 'usr/share/pgsql' },
+  { name: 'nix', bin: /^(nix\/store\/[^/]+\/)bin$/, library: '$1lib', share: '$1share/postgresql' },
   { name: 'prefix', bin: /^((?:.+\/)?)bin$/, library: '$1lib/postgresql', share: '$1share/postgresql' },
   { name: 'bitnami', bin: /^(.+\/)bin$/, library: '$1lib', share: '$1share' },
 ]

@@ -11,17 +11,21 @@ export interface PlacedEntry {
 
 // The roots under which layouts keep modules and shared files: B-field §2.
 const libraryRoots = [
-  /^usr\/lib\/postgresql\/\d+\/lib\//,
+  // StackGres has a folder for each minor.
+  /^usr\/lib\/postgresql\/\d+(?:\.\d+)*\/lib\//,
   /^usr\/pgsql-\d+\/lib\//,
   /^usr\/lib64\/pgsql\//,
-  /^(?:.*\/)?lib\/postgresql\//,
+  // What Debian has beside its modules are programs.
+  /^(?:.*\/)?lib\/postgresql\/(?!\d+(?:\.\d+)*\/)/,
   /^pgsql\/pkglib\//,
   /^opt\/bitnami\/postgresql\/lib\//,
+  // Nix has a prefix for each package, and modules among its libraries.
+  /^nix\/store\/[^/]+\/lib\/(?=(?!lib)[^/]+\.so$)/,
   // pgt.dev's packages have modules at the top.
   /^(?=[^/]+\.so$)/,
 ]
 const shareRoots = [
-  /^usr\/share\/postgresql\/\d+\//,
+  /^usr\/share\/postgresql\/\d+(?:\.\d+)*\//,
   /^usr\/pgsql-\d+\/share\//,
   /^usr\/share\/pgsql\//,
   /^(?:.*\/)?share\/postgresql\//,
@@ -29,21 +33,30 @@ const shareRoots = [
   /^opt\/bitnami\/postgresql\/share\//,
   /^(?=extension\/)/,
 ]
-const systemRoots = [/^system\//, /^usr\/lib64\//, /^(?:usr\/)?lib\/(?:[a-z0-9_]+-linux-[a-z]+\/)/, /^usr\/lib\//]
+const systemRoots = [
+  /^system\//,
+  /^pgsql\/lib\//,
+  /^usr\/lib64\//,
+  /^(?:usr\/)?lib\/(?:[a-z0-9_]+-linux-[a-z]+\/)/,
+  /^usr\/lib\//,
+]
 // CloudNativePG's layout has them at the top, which in other images is a system folder; so these come last.
 const topLibrary = /^lib\//
 const topShare = /^share\//
-const ignored = /^(?:usr\/share\/(?:doc|man|lintian|bug|info|doc-base|locale)|licenses)(?:\/|$)/
+// Of PGXN's and pgt.dev's packages also what they say of themselves.
+const ignored =
+  /^(?:(?:usr\/share\/(?:doc|man|lintian|bug|info|doc-base|locale)|pgsql\/(?:doc|html|man|include|pkginclude|locale)|licenses)(?:\/|$)|(?:trunk\.json|manifest\.json|digests)$)/
 
 /**
  * Finds each file's place, from where it lies in the image; labels are not asked.
  *
+ * @param place for less than all of it
  * @throws ProviderError NOT_POSTGRES when there is neither a control file nor a module
  */
-export function placeExtension(tree: Tree, image: string): PlacedEntry[] {
+export function placeExtension(tree: Tree, image: string, place = placeOf): PlacedEntry[] {
   const placed: PlacedEntry[] = []
   for (const [path, entry] of tree) {
-    const to = placeOf(path)
+    const to = place(path)
     if (entry.kind === 'directory' || to === undefined) continue
     // A link may lead through /etc/alternatives, which a running server's root does not have: live folders hold what
     // it ends at (Debian's postgis.control, libblas.so.3).

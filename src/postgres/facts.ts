@@ -15,6 +15,8 @@ export interface BinaryFacts extends Omit<Elf, 'requires' | 'isLittle' | 'interp
   readonly requires: Readonly<Record<string, readonly string[]>>
   /** Only modules have one. */
   readonly magic?: ModuleMagic | undefined
+  /** Of modules: libraries that they are not linked with, and may open by name. */
+  readonly opens?: readonly string[] | undefined
 }
 
 /** What `CREATE EXTENSION` needs and can do, of one extension. */
@@ -61,4 +63,6 @@ export interface ServerFacts {
   /** Versions of ICU's libraries, as in `72.1`; more than one where several are installed. */
   readonly icu: readonly string[]
   readonly locales: readonly string[]
+  /** Digests of its image's layers, unpacked, from the lowest on: what is built on it begins with them. */
+  readonly layers?: readonly string[] | undefined
 }

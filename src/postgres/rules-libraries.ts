@@ -18,6 +18,7 @@ export const libraryRules: Rule = function* (marriage) {
   const needs = needsOf(extension, loader)
   yield* missing(needs, marriage)
   yield* olderThanNeeded(needs, marriage)
+  yield* unopened(extension, loader)
   const used = alone.closure([...binaries.filter(isLive), ...server])
   const isUsed = new Set([...used.values()].map(({ binary }) => binary))
   yield* clashes(extension, distribution, {
@@ -79,6 +80,20 @@ function* missing(needs: readonly Need[], { distribution }: Marriage): Iterable<
         : 'choose an image that brings it, or a distribution that has it',
     }
   }
+}
+
+/** dlopen(3): a module may open a library by its name, as mysql_fdw does; or it has the name for another reason. */
+function* unopened({ facts }: Party, loader: Loader): Iterable<Found> {
+  for (const by of facts.binaries)
+    for (const name of by.opens ?? []) {
+      if (loader.find(name, by)) continue
+      yield {
+        ...{ severity: 'warning', rule: 'opened-library', subject: name },
+        fact: `${shownPath(by.path)} names ${name}, which it may open while it runs`,
+        against: 'neither the distribution nor the image has it',
+        advice: 'choose an image that brings it, if something is amiss without',
+      }
+    }
 }
 
 /** ld.so: "version `GLIBC_2.38' not found (required by …)". A library without versions satisfies all, with a warning. */

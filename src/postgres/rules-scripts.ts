@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { ExtensionFacts, ImageFacts } from './facts.ts'
 import type { Found } from './finding.ts'
 import type { Rule } from './prove.ts'
@@ -20,7 +21,7 @@ export const scriptRules: Rule = function* ({ distribution, extension, others = 
     }
     yield* unmetRequires(name, facts, created)
     yield* missingModule(name, facts, modules)
-    yield* versionsOf(name, facts, former.get(name))
+    yield* versionsOf(name, facts, { former: former.get(name), all: extension.facts.extensions })
   }
 }
 
@@ -48,15 +49,18 @@ function* missingModule(name: string, { control }: ExtensionFacts, modules: Read
   }
 }
 
-function* versionsOf(name: string, facts: ExtensionFacts, former: string | undefined): Iterable<Found> {
+function* versionsOf(
+  name: string,
+  facts: ExtensionFacts,
+  { former, all }: { readonly former: string | undefined; readonly all: ImageFacts['extensions'] },
+): Iterable<Found> {
   const { control, scripts } = facts
   const version = control.defaultVersion
   if (version === undefined) return
-  // Without any script it is a stub, as Debian's postgis-3.control, which update-alternatives links to postgis.control.
-  const isStub = scripts.installable.length + scripts.updates.length === 0
-  if (!isStub && installPath(scripts, version) === undefined)
+  if (installPath(scripts, version) === undefined && !isStub(facts, Object.values(all)))
     yield {
-      ...{ severity: 'warning', rule: 'no-script', subject: name },
+      // Without any, it may only be there to be loaded, as Debian's decoderbufs is.
+      ...{ severity: hasScripts(facts) ? 'warning' : 'note', rule: 'no-script', subject: name },
       fact: `${name} has the default version ${version}`,
       against: 'no script creates it',
       advice: `choose an image with ${name}--${version}.sql`,
@@ -68,6 +72,16 @@ function* versionsOf(name: string, facts: ExtensionFacts, former: string | undef
     against: 'no scripts lead there',
     advice: `databases keep ${name} ${former}: ALTER EXTENSION ${name} UPDATE will fail`,
   }
+}
+
+function hasScripts({ scripts }: ExtensionFacts): boolean {
+  return scripts.installable.length + scripts.updates.length > 0
+}
+
+/** Debian's postgis-3.control, which update-alternatives links to postgis.control: that one has the scripts. */
+function isStub(facts: ExtensionFacts, all: readonly ExtensionFacts[]): boolean {
+  const isSame = ({ control }: ExtensionFacts) => isDeepStrictEqual(control, facts.control)
+  return !hasScripts(facts) && all.some((other) => hasScripts(other) && isSame(other))
 }
 
 /** Of the default version, whose secondary control file comes first. */

@@ -53,9 +53,19 @@ export interface ExtensionArgs {
    * among the findings. @default none
    */
   readonly overrides?: readonly string[] | undefined
+  /**
+   * Which files of the image belong to the extension, by globs of their paths: `*` and `?` stay within a folder, `**`
+   * does not; 100 at most. For an image that is more than the extension: a whole Postgres, or several extensions.
+   * @default all of it; of an image that was built on the distribution's, what it adds to that
+   * @example ['usr/lib/postgresql/17/lib/postgis*', 'usr/share/postgresql/17/extension/postgis*', '**\/libgeos*.so*']
+   */
+  readonly include?: readonly string[] | undefined
 }
 
-const outputs = ['digest', 'reference', 'version', 'newer', 'provides', 'findings', 'impact', 'changes', 'treeDigest']
+const outputs = [
+  ...['digest', 'reference', 'version', 'newer', 'provides', 'baseLayers'],
+  ...['findings', 'impact', 'changes', 'treeDigest'],
+]
 
 /**
  * An extension in a distribution, from an OCI image. A running server sees it at once, in open sessions too; whether
@@ -85,6 +95,8 @@ export class Extension extends pulumi.CustomResource {
   declare readonly newer: pulumi.Output<string[] | undefined>
   /** What `CREATE EXTENSION` can create, with version and requirements. */
   declare readonly provides: pulumi.Output<Record<string, { version: string; requires: string[] }>>
+  /** Of an image that was built on its distribution's: how many of its layers are that one's, and left out. */
+  declare readonly baseLayers: pulumi.Output<number | undefined>
   /** What the proof found against it and did not refuse: warnings, notes, accepted errors (docs/marriage.md). */
   declare readonly findings: pulumi.Output<string[] | undefined>
   /**
@@ -98,7 +110,7 @@ export class Extension extends pulumi.CustomResource {
   declare readonly treeDigest: pulumi.Output<string>
 
   constructor(name: string, args: ExtensionArgs, options?: pulumi.CustomResourceOptions) {
-    const { distribution, image, name: requested, version, prerelease, repository, repin, overrides } = args
+    const { distribution, image, name: requested, version, prerelease, repository, repin, overrides, include } = args
     const props = {
       ...Object.fromEntries(outputs.map((key) => [key, undefined])),
       connection: secretLeaves(distribution.args.connection),
@@ -117,6 +129,7 @@ export class Extension extends pulumi.CustomResource {
       repository,
       repin,
       overrides,
+      include,
       platform: distribution.platform,
       distributionDigest: distribution.digest,
       postgresMajor: distribution.postgresMajor,

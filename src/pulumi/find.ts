@@ -1,6 +1,7 @@
 import { damageOf, findMember, recordsOf } from '../engine/kept.ts'
 import type { LoadedMember } from '../engine/member.ts'
 import { memory } from '../engine/memory.ts'
+import { type Part, toPart } from '../engine/part.ts'
 import { distributionName, type Facts, type Member, type Record } from '../engine/record.ts'
 import type { Probe } from '../host/answer.ts'
 import { probe } from '../host/probe.ts'
@@ -83,7 +84,10 @@ async function read(kind: Kind, inputs: Inputs & Pinned): Promise<Found> {
 }
 
 function keyOfImage(kind: Kind, inputs: Inputs & Pinned): string {
-  return JSON.stringify([isDistribution(kind, inputs), inputs.image, inputs.platform, inputs.root])
+  const { image, platform, root } = inputs
+  // Which part of an image is read depends on the distribution, when it was built on that one's.
+  const base = 'distributionDigest' in inputs ? inputs.distributionDigest : undefined
+  return JSON.stringify([isDistribution(kind, inputs), image, platform, root, toPart(inputs as Part), base])
 }
 
 /** One look for all resources of a run; a host that does not answer is not waited for again. */
@@ -115,6 +119,8 @@ async function findKept(
     digest: parseDigest(inputs.digest),
     platform: inputs.platform,
     isDistribution: isDistribution(kind, inputs),
+    // What an image adds to its base is not known before it was read: then `baseLayers` is not there yet.
+    part: toPart(inputs as Part),
   }
   const found = findMember(records, wanted)
   const facts = found?.member.facts

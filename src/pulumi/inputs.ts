@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { includeSchema, partSchema } from '../engine/part.ts'
 import { distributionName } from '../engine/record.ts'
 import { parseRelay } from '../engine/relay.ts'
 import { repositorySchema } from '../engine/repository.ts'
@@ -52,6 +53,9 @@ export const extensionInputs = z.object({
   distributionDigest: z.string().optional(),
   postgresMajor: z.number().optional(),
   overrides: z.array(z.string().max(512)).max(100).optional(),
+  include: includeSchema.optional(),
+  /** As check found it. */
+  baseLayers: partSchema.shape.baseLayers,
   /** What its bytes say, packed; never part of the state. */
   __facts: z.string().optional(),
   postgresVersion: z.string().max(255).optional(),

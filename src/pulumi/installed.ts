@@ -1,7 +1,7 @@
 import { loadDistribution } from '../engine/distribution.ts'
 import { loadExtension } from '../engine/extension.ts'
 import { wereTogether } from '../engine/kept.ts'
-import { distributionName, type Member, type Record } from '../engine/record.ts'
+import { distributionName, type Member, partOf, type Record } from '../engine/record.ts'
 import { ProviderError } from '../model/error.ts'
 import { quote } from '../model/quote.ts'
 import { refusalText } from '../postgres/finding.ts'
@@ -34,8 +34,8 @@ export async function proveInstalled(
   })
   if (unproven.length === 0) return
   const { image: facts } = await loadDistribution(imageRequest(distribution.image, distribution.platform), place.root)
-  for (const { name, image, platform, stack } of unproven) {
-    const read = await loadExtension(imageRequest(image, platform))
+  for (const { name, image, platform, stack, facts: told } of unproven) {
+    const read = await loadExtension(imageRequest(image, platform, partOf({ facts: told })), facts.server?.layers)
     const extension = { name, facts: read.image, labels: read.member.labels }
     const [error] = prove({ distribution: { name: distributionName, facts }, extension })
     if (error?.severity === 'error')

@@ -3,6 +3,7 @@ import { loadExtension } from '../engine/extension.ts'
 import type { ImageRequest } from '../engine/image.ts'
 import { recordsOf, wereTogether } from '../engine/kept.ts'
 import { merge } from '../engine/merge.ts'
+import { toPart } from '../engine/part.ts'
 import { distributionName } from '../engine/record.ts'
 import { ProviderError } from '../model/error.ts'
 import { absentSource } from '../oci/absent.ts'
@@ -88,7 +89,9 @@ async function proveWith(
 }
 
 /** What the check of the distribution has read, or what its state says. */
-function factsOf(inputs: Extension): ImageFacts | undefined {
+export function factsOf(
+  inputs: Pick<Extension, 'connection' | 'root' | 'instance' | 'distributionDigest' | '__facts'>,
+): ImageFacts | undefined {
   const { distribution } = instanceOf(keyOf(inputs))
   const isSame = distribution?.digest === inputs.distributionDigest
   return (isSame ? distribution?.facts : undefined) ?? factsIn(inputs.__facts)
@@ -133,8 +136,10 @@ async function othersOf(inputs: Extension): Promise<[string, Read][]> {
   return found
 }
 
-function sibling({ image, platform }: Extension) {
-  return { read: () => readOnce(`${image} ${platform}`, () => loadExtension(cached(image, platform))) }
+function sibling({ image, platform, ...inputs }: Extension) {
+  const part = toPart(inputs)
+  const key = JSON.stringify([image, platform, part])
+  return { read: () => readOnce(key, () => loadExtension({ ...cached(image, platform), part })) }
 }
 
 /** An image that is read from this machine's cache, or not at all. */
@@ -143,8 +148,8 @@ function cached(image: string, platform: string): ImageRequest {
   return { ...request, source: absentSource(request.source) }
 }
 
-function readExtension({ image, platform }: Extension): Promise<Read> {
-  return loadExtension(imageRequest(image, platform))
+function readExtension({ image, platform, ...inputs }: Extension): Promise<Read> {
+  return loadExtension(imageRequest(image, platform, toPart(inputs)))
 }
 
 /** When no state tells them, as after an import, the image does. */

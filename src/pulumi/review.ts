@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { providesSchema } from '../engine/provides.ts'
 import { compareImages } from '../postgres/comparison.ts'
@@ -23,7 +24,7 @@ export async function review(
   { found, olds }: { readonly found: Found; readonly olds: Values },
 ): Promise<Values> {
   const isHere = isSamePlace(olds, inputs) && typeof olds['image'] === 'string'
-  if (isHere && ['digest', 'platform'].every((key) => olds[key] === inputs[key]))
+  if (isHere && ['digest', 'platform', 'include'].every((key) => isDeepStrictEqual(olds[key], inputs[key])))
     return Object.fromEntries(reviewKeys.flatMap((key) => (key in olds ? [[key, olds[key]]] : [])))
   const former = isHere ? await formerOf(kind, inputs, olds) : undefined
   const before = isHere ? sideOf(olds, former) : undefined
@@ -40,7 +41,8 @@ async function formerOf(kind: Kind, inputs: Inputs & Pinned, olds: Values): Prom
     string,
   ]
   // That it is damaged or gone is no reason to refuse the next one.
-  const found = await findAtHand(kind, { ...inputs, image, digest, platform }).catch(() => undefined)
+  const part = { baseLayers: olds['baseLayers'], include: olds['include'] }
+  const found = await findAtHand(kind, { ...inputs, ...part, image, digest, platform }).catch(() => undefined)
   signal.throwIfAborted()
   return found
 }

@@ -22,6 +22,8 @@ export interface ServerExtension {
   readonly repository?: RepositoryArgs | undefined
   /** Errors of the proof that are taken on: see {@link ExtensionArgs.overrides}. @default none */
   readonly overrides?: readonly string[] | undefined
+  /** Which files of the image belong to it: see {@link ExtensionArgs.include}. @default all */
+  readonly include?: readonly string[] | undefined
 }
 
 export interface ServerArgs extends DistributionArgs {
@@ -63,10 +65,18 @@ export class Server extends pulumi.ComponentResource {
     const { repository, extensions = [], ...distribution } = args
     const declared = checked(name, extensions)
     this.distribution = new Distribution(name, { ...distribution, instance: args.instance ?? name }, { parent: this })
-    const add = ({ name: own, image, version, prerelease, overrides, ...entry }: ServerExtension): Extension => {
+    const add = ({
+      name: own,
+      image,
+      version,
+      prerelease,
+      overrides,
+      include,
+      ...entry
+    }: ServerExtension): Extension => {
       const source =
         image === undefined ? { name: own, version, prerelease, repository: entry.repository ?? repository } : { image }
-      const shared = { distribution: this.distribution, repin: args.repin, overrides }
+      const shared = { distribution: this.distribution, repin: args.repin, overrides, include }
       return new Extension(`${name}-${own}`, { ...shared, ...source }, { parent: this })
     }
     const isOwn = (entry: ServerExtension) => contribNames.has(entry.name) && !entry.image && !entry.repository

@@ -8,9 +8,10 @@ import { loadExtension } from '../engine/extension.ts'
 import type { ImageRequest } from '../engine/image.ts'
 import { type Names, openNames } from '../engine/names.ts'
 import { packing } from '../engine/pack.ts'
+import type { Part } from '../engine/part.ts'
 import { findPending, pendingLine, renewedLines } from '../engine/pending.ts'
 import { connectionPool } from '../engine/pool.ts'
-import { distributionName, type Member, type Record } from '../engine/record.ts'
+import { distributionName, type Member, partOf, type Record } from '../engine/record.ts'
 import { openRelay, parseRelay, type Relay } from '../engine/relay.ts'
 import { runFiles } from '../engine/resource.ts'
 import type { Probe } from '../host/answer.ts'
@@ -48,13 +49,14 @@ const who = `${userInfo().username}@${hostname()}`
 const environment = (): Environment => ({ settings: registries(), bundle: bundle(), log })
 
 /** @param image pinned, as `name@sha256:…` */
-export function imageRequest(image: string, platform: string): ImageRequest {
+export function imageRequest(image: string, platform: string, part: Part = {}): ImageRequest {
   const reference = parseReference(image)
   return {
     source: openSource(reference, environment()),
     reference,
     digest: parseDigest(reference.digest ?? ''),
     platform,
+    part,
     cache,
     signal,
   }
@@ -120,7 +122,7 @@ async function commitTogether(place: Place, changes: readonly Change[], prove: P
   const { members, freed } = await converge(target, changes, {
     prove: (members, records) => prove(place, members, records),
     load: async (member) => {
-      const request = imageRequest(member.image, member.platform)
+      const request = imageRequest(member.image, member.platform, partOf(member))
       const isDistribution = member.name === distributionName
       return isDistribution
         ? (await loadDistribution(request, place.root)).member

@@ -9,6 +9,7 @@ import { parseReference } from '../../src/model/reference.ts'
 import { openCache } from '../../src/oci/cache.ts'
 import { openSource } from '../../src/oci/open.ts'
 import type { ImageFacts } from '../../src/postgres/facts.ts'
+import { namedLibraries } from '../../src/postgres/opened.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { testWith } from '../support/needs.ts'
 import { distributionFiles, extensionFiles, type Layer, writeLayout } from '../support/postgres-images.ts'
@@ -159,4 +160,20 @@ testWith('readelf')('all of a real distribution is read, and small enough to kee
   expect(facts.unread).toEqual({})
   expect(facts.server).toMatchObject({ mode: 'relocatable', icu: expect.any(Array), locales: [] })
   expect(JSON.stringify(facts).length).toBeLessThan(100_000)
+})
+
+test('names of libraries among the texts of a module', () => {
+  const text = [
+    'x',
+    'libmysqlclient.so',
+    'libcurl.so.4',
+    '$libdir/x.so',
+    'not libx.so',
+    'libx.sol',
+    `lib${'x'.repeat(200)}.so`,
+    'libz.so',
+  ]
+  expect(namedLibraries(Buffer.from(text.join('\0')))).toEqual(['libmysqlclient.so', 'libcurl.so.4'])
+  const many = Array.from({ length: 30 }, (_, index) => `lib${index}.so\0`).join('')
+  expect(namedLibraries(Buffer.from(many))).toHaveLength(20)
 })

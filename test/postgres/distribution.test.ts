@@ -56,6 +56,28 @@ test.each([
     found: ['bitnami', 'rootfs', 'opt/bitnami/postgresql/lib', 'opt/bitnami/postgresql/share'],
   },
   {
+    what: 'StackGres, with a folder for each minor',
+    files: [
+      loader,
+      'usr/lib/postgresql/15.4/bin/postgres*',
+      'usr/lib/postgresql/15.4/lib/x.so',
+      'usr/share/postgresql/15.4/postgres.bki',
+    ],
+    found: ['debian', 'rootfs', 'usr/lib/postgresql/15.4/lib', 'usr/share/postgresql/15.4'],
+  },
+  {
+    what: 'Nix',
+    files: [
+      'nix/store/abc-postgresql-17.6/bin/postgres*',
+      'nix/store/abc-postgresql-17.6/lib/x.so',
+      'nix/store/abc-postgresql-17.6/share/postgresql/postgres.bki',
+    ],
+    found: [
+      ...['nix', 'relocatable', 'nix/store/abc-postgresql-17.6/lib'],
+      'nix/store/abc-postgresql-17.6/share/postgresql',
+    ],
+  },
+  {
     what: 'a prefix that brings no libc',
     files: ['bin/postgres*', 'lib/postgresql/x.so', 'share/postgresql/postgres.bki'],
     found: ['prefix', 'relocatable', 'lib/postgresql', 'share/postgresql'],

@@ -56,6 +56,41 @@ test.each([
     files: ['vector.so', 'extension/vector.control', 'system/libgeos.so.1'],
   },
   {
+    what: 'pglayers, isolated, with what CloudNativePG has beside: licences',
+    files: ['lib/vector.so', 'share/extension/vector.control', 'system/libgeos.so.1', 'licenses/libgeos/copyright'],
+  },
+  {
+    what: 'PGXN trunk with a library and what it says of itself',
+    files: [
+      'trunk.json',
+      'digests',
+      'pgsql/pkglib/vector.so',
+      'pgsql/share/extension/vector.control',
+      'pgsql/lib/libgeos.so.1',
+      'pgsql/doc/vector.md',
+    ],
+  },
+  {
+    what: 'pgt.dev with its manifest',
+    files: ['manifest.json', 'vector.so', 'extension/vector.control', 'system/libgeos.so.1'],
+  },
+  {
+    what: 'a StackGres image, with a folder for each minor',
+    files: [
+      'usr/lib/postgresql/15.4/lib/vector.so',
+      'usr/share/postgresql/15.4/extension/vector.control',
+      'usr/lib64/libgeos.so.1',
+    ],
+  },
+  {
+    what: 'Nix, whose libraries stay where RUNPATH says',
+    files: [
+      'nix/store/abc-pgvector-0.8.1/lib/vector.so',
+      'nix/store/abc-pgvector-0.8.1/share/postgresql/extension/vector.control',
+      'system/libgeos.so.1',
+    ],
+  },
+  {
     what: 'StackGres',
     files: [
       'usr/lib/postgresql/15/lib/vector.so',
@@ -69,6 +104,34 @@ test.each([
     'live/share/extension/vector.control',
     'live/system/libgeos.so.1',
   ])
+})
+
+test('what modules open beside themselves stays beside them: bitcode, private libraries, data', () => {
+  const found = places(
+    'lib/vector.so',
+    'lib/bitcode/vector/src/vector.bc',
+    'lib/pglx_vector_libgeos.so.3',
+    'share/contrib/postgis-3.6/legacy.sql',
+    'share/proj/proj.db',
+    'bin/raster2pgsql*',
+    'usr/lib/postgresql/17/lib/postgis-deps/libgeos.so.3',
+    'nix/store/abc-geos-3.13/lib/libgeos.so.3',
+  )
+  expect(Object.keys(found).sort()).toEqual([
+    'live/lib/bitcode/vector/src/vector.bc',
+    'live/lib/pglx_vector_libgeos.so.3',
+    'live/lib/postgis-deps/libgeos.so.3',
+    'live/lib/vector.so',
+    'live/share/contrib/postgis-3.6/legacy.sql',
+    'live/share/proj/proj.db',
+    'root/bin/raster2pgsql',
+    'root/nix/store/abc-geos-3.13/lib/libgeos.so.3',
+  ])
+})
+
+test("Bug: programs in Debian's folder of a version landed below that of the modules, where nobody looks for them", () => {
+  const found = places('usr/lib/postgresql/15/lib/pg_repack.so', 'usr/lib/postgresql/15/bin/pg_repack*')
+  expect(Object.keys(found).sort()).toEqual(['live/lib/pg_repack.so', 'root/usr/lib/postgresql/15/bin/pg_repack'])
 })
 
 test('what lies elsewhere goes to the same place of the root, for the next start; manuals go nowhere', () => {

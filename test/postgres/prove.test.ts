@@ -154,6 +154,11 @@ test.each<[string, Partial<ImageFacts>, string]>([
     'error missing-library:liba.so.1',
   ],
   [
+    'Bug: a library that a module opens by name, as mysql_fdw does, and nothing was told',
+    { binaries: [module({ opens: ['libmysqlclient.so'] })] },
+    'warning opened-library:libmysqlclient.so',
+  ],
+  [
     'another build of what the server uses',
     { binaries: [binary('live/system/libssl.so.3', { soname: 'libssl.so.3' })] },
     'error soname-clash:libssl.so.3',
@@ -178,6 +183,11 @@ test.each<[string, Partial<ImageFacts>, string]>([
     'a version that nothing creates',
     { extensions: { v: extension({ defaultVersion: '2' }, { scripts: { installable: ['1'], updates: [] } }) } },
     'warning no-script:v',
+  ],
+  [
+    "Bug: a control file without any script, as Debian's decoderbufs has it, and nothing was told",
+    { extensions: { decoderbufs: extension({ defaultVersion: '0.1.0' }) } },
+    'note no-script:decoderbufs',
   ],
   [
     'an extension that nothing brings',
@@ -221,6 +231,18 @@ test('two extensions: what one brings the other may use, but not bring as anothe
   ])
 })
 
+test('a library that a module opens by name is found as any other', () => {
+  const own = binary('live/system/libmysqlclient.so')
+  expect(found({ binaries: [module({ opens: ['libmysqlclient.so', 'libcurl.so.4'] }), own] })).toEqual([])
+})
+
+test("a stub beside the control file that has the scripts is not told: Debian's postgis-3 is postgis", () => {
+  const control = { defaultVersion: '3.3.2', modulePathname: '$libdir/postgis-3' }
+  const scripts = { installable: ['3.3.2'], updates: [] }
+  const extensions = { 'postgis-3': extension(control), postgis: extension(control, { scripts }) }
+  expect(found({ binaries: [module({}, 'postgis-3')], extensions })).toEqual([])
+})
+
 test('Postgres without a system around it: the host must have the rest', () => {
   const facts = {
     ...bookworm,
@@ -243,7 +265,8 @@ test('updates: a version that databases may have must lead to the new one', () =
 })
 
 test('labels are hints; one that the bytes contradict is an error', () => {
-  const facts = { binaries: [module()], extensions: { vector: extension({ defaultVersion: '0.8' }) } }
+  const scripts = { installable: ['0.8'], updates: [] }
+  const facts = { binaries: [module()], extensions: { vector: extension({ defaultVersion: '0.8' }, { scripts }) } }
   const labels = (major: string, version: string) => ({
     ...{ 'io.cloudnativepg.image.base.pgmajor': major, 'io.cloudnativepg.image.sql.version': version },
   })
@@ -288,7 +311,8 @@ test('a finding names both sides and what to do, in one line that nothing can dr
 })
 
 test('names that JavaScript has for itself are names', () => {
-  const control = extension({ defaultVersion: 'constructor', requires: ['__proto__', 'toString'] })
+  const scripts = { installable: ['constructor'], updates: [] }
+  const control = extension({ defaultVersion: 'constructor', requires: ['__proto__', 'toString'] }, { scripts })
   expect(found({ extensions: Object.fromEntries([['__proto__', control]]) })).toEqual([
     'note requires:__proto__.toString',
   ])

@@ -1,0 +1,55 @@
+import { join } from 'node:path'
+import { command } from './command.ts'
+
+export interface PostgresRoot {
+  /** Where its cluster and its mounts are. */
+  readonly work: string
+  readonly root: string
+  readonly bin: string
+  /** Folders that lie above the root. */
+  readonly layers?: string
+  /** Folder that is seen in the root at its own path. */
+  readonly store?: string
+  readonly libraryPath?: string
+}
+
+const script = join(import.meta.dirname, 'postgres-says.sh')
+
+/**
+ * What a real server, started for this, says against each statement; '' for nothing. Where it asks for it, the libraries
+ * are preloaded.
+ *
+ * @param options.preloadable by statement, what to preload for it
+ */
+export async function postgresSays(
+  root: PostgresRoot,
+  statements: readonly string[],
+  preloadable: ReadonlyMap<string, string>,
+): Promise<Map<string, string>> {
+  const first = await ask(root, statements, [])
+  const wishes = [...first].filter(([, said]) => /shared_preload_libraries|preloaded|after startup/.test(said))
+  if (wishes.length === 0) return first
+  const preload = new Set(wishes.flatMap(([statement]) => preloadable.get(statement) ?? []))
+  return ask(root, statements, [...preload])
+}
+
+async function ask(
+  { work, root, bin, layers, store, libraryPath }: PostgresRoot,
+  statements: readonly string[],
+  preload: readonly string[],
+): Promise<Map<string, string>> {
+  const env = {
+    ...{ PATH: process.env['PATH'], LAYERS: layers, STORE: store, LIBRARY_PATH: libraryPath },
+    PRELOAD: preload.join(','),
+  }
+  const words = ['--mount', '--pid', '--fork', '--kill-child', script, work, root, bin]
+  const output = await command('unshare', words, { env, input: statements.map((one) => `${one}\n`).join('') })
+  const ended = /^([\s\S]*)\n-- ended\n$/.exec(output)?.[1]
+  if (ended !== undefined) return new Map(statements.map((one) => [one, ended]))
+  const answers = output.split('\n-- done\n').map((answer) => answer.trim())
+  return new Map(statements.map((one, index) => [one, problemIn(answers[index] ?? '')]))
+}
+
+function problemIn(answer: string): string {
+  return /(?:ERROR|FATAL|server closed)[\s\S]*/.exec(answer)?.[0] ?? ''
+}
