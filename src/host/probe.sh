@@ -65,6 +65,14 @@ for each in trees/*; do
   fi
 done
 
+# Pushes that overtook us may have collected what we read from, and then all of it came out short.
+check_still() { [ $was_there = no ] || [ -d "$here" ] || fail STORE_CHANGED "generation $shown was current, and is gone"; }
+
+blame() { # blame TREE: which could not be looked at
+  check_still
+  [ ! -d "trees/$1" ] || scratch_failed
+}
+
 check_link() { # check_link LINK TARGET: of the instance's folder
   found=$(readlink "$home/$1")
   [ "$found" != "$2" ] || return 0
@@ -97,7 +105,7 @@ if [ "$4" != none ] && [ "$shown" != 0 ]; then
   printf '%s\n' "$checked" | sort -u | sed '/^$/d' >"$scratch/each" || scratch_failed
   while IFS= read -r name; do
     if among "$name" "$deep"; then depth=full; else depth=$4; fi
-    check_tree "$name" "$depth" || scratch_failed
+    check_tree "$name" "$depth" || blame "$name"
     # A tree that a push has collected while we looked is no drift.
     [ -d "trees/$name" ] || among "$name" "$root_tree$newline$live_tree$newline$deep" || continue
     sed "s/^/check$tab$name$tab/" "$scratch/deviations"
@@ -142,6 +150,5 @@ sed -n 's/^want //p' "$scratch/asked" | while IFS= read -r object; do
   [ -e "objects/$object" ] || say missing "$object"
 done
 check_scratch
-# Pushes that overtook us may have collected what we read from, and then all of it came out short.
-[ $was_there = no ] || [ -d "$here" ] || fail STORE_CHANGED "generation $shown was current, and is gone"
+check_still
 echo OK

@@ -103,7 +103,10 @@ export async function openHost(column: Column, setting: Setting): Promise<OpenHo
   if (column.kind === 'sshd') {
     const openSsh = await startOpenSsh({ settings: [`SetEnv TMPDIR=${temporary}`, 'MaxStartups 100'] })
     const login = async (milliseconds: number) =>
-      marked(await connect(openSsh.connection, { keepalive: { milliseconds, count: 3 } }), marker)
+      marked(
+        await connect({ ...openSsh.connection, perDialTimeout: 120 }, { keepalive: { milliseconds, count: 3 } }),
+        marker,
+      )
     const [transport, attacked] = [await login(5000), await login(200)]
     return new OpenHost({ ...paths, transport }, { attacked, openSsh, smallDisk, loopDisk })
   }

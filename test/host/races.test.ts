@@ -79,6 +79,19 @@ describe.each(hosts)('on a host with $name', (host) => {
     expect([looks, seen.generation, seen.deviations.size, seen.store]).toEqual([2, 1, 0, []])
   })
 
+  test('Bug: a look whose tree was collected while it was read told of a full disk', async () => {
+    const target = freshTarget()
+    await install(target, { distribution, vector: extension('1') })
+    const generation = join(target.root, 'instances/main/generations/1')
+    const overtaken = damaging(transport, 'probe', (sent) => {
+      if (existsSync(`${generation}.collected`)) return renameSync(`${generation}.collected`, generation)
+      const collected = 'mv "$here" "$here.collected"; manifest=none'
+      sent.script = sent.script.replace('\n  compare "$manifest"', (line) => `\n  ${collected}${line}`)
+    })
+    const seen = await probe({ ...target, transport: overtaken }, { verify: 'full' })
+    expect([seen.generation, seen.deviations.size, seen.store]).toEqual([1, 0, []])
+  })
+
   test('changes of one instance that began alike are all made, one upon the other', async () => {
     const target = freshTarget()
     await install(target, { distribution, vector: extension('1') })
