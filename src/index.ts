@@ -1,5 +1,5 @@
 export { type Code, ProviderError } from './model/error.ts'
 export type { ConnectionArgs, EndpointArgs } from './pulumi/connection.ts'
-export { Distribution, type DistributionArgs } from './pulumi/distribution.ts'
+export { Distribution, type DistributionArgs, type InstalledArgs } from './pulumi/distribution.ts'
 export { type DocumentArgs, Extension, type ExtensionArgs, type RepositoryArgs } from './pulumi/extension.ts'
 export { extensionsFromYaml, Server, type ServerArgs, type ServerExtension } from './pulumi/server.ts'

@@ -12,6 +12,7 @@ const folder = mkdtempSync(join(tmpdir(), 'pgoci-docs-'))
 const programs = [
   'README.md',
   'docs/rootfs.md',
+  'docs/installed.md',
   'docs/names.md',
   'src/pulumi/distribution.ts',
   'src/pulumi/extension.ts',

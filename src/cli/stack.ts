@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { z } from 'zod'
+import { clusterOf } from '../engine/installed-image.ts'
 import { lockedName } from '../engine/lock-file.ts'
 import type { Entries } from '../engine/lock-set.ts'
 import { type RepositoryArgument, repositorySchema, templateOf } from '../engine/repository.ts'
@@ -59,7 +60,7 @@ export function imagesInState(text: string, name: string): PinnedImage[] {
   const state = stateSchema.safeParse(parse(text))
   if (!state.success)
     throw new ProviderError('BAD_INPUT', `Cannot read ${quote(name)}: it is not what pulumi stack export prints`)
-  const images = (state.data.deployment.resources ?? [])
+  const found = (state.data.deployment.resources ?? [])
     .filter((resource) => ours.includes(resource.type) && !resource.delete)
     .map(({ outputs }) => {
       const parsed = outputsSchema.safeParse(outputs)
@@ -70,6 +71,8 @@ export function imagesInState(text: string, name: string): PinnedImage[] {
         `Cannot use ${quote(name)}: ${quote(field)} of one of its images is secret or missing; run pulumi up, or name the images themselves`,
       )
     })
+  // Of a Postgres that packages have installed there is none.
+  const images = found.filter(({ image }) => clusterOf(image) === undefined)
   if (images.length > 0) return images
   throw new ProviderError(
     'NOT_FOUND',

@@ -3,6 +3,7 @@ import { probe } from '../host/probe.ts'
 import type { StoreTarget } from '../host/store.ts'
 import { ProviderError } from '../model/error.ts'
 import { quote } from '../model/quote.ts'
+import { clusterOf } from './installed-image.ts'
 import { distributionName, type Facts, type Member, parseRecord, type Record } from './record.ts'
 import { distributionOutputs, handlerOf, type Place, type ResourceKind, resourceId, resourceTypes } from './resource.ts'
 import { type SendRecordOptions, sendRecord } from './send-record.ts'
@@ -85,14 +86,18 @@ export function resourceSpecs(
         `Cannot import ${quote(instance)}: its record is of an older version, which tells too little; declare it and run pulumi up`,
       )
     const kind: ResourceKind = member === distribution ? 'distribution' : 'extension'
-    const shared = { connection, root, instance, image, reference, digest, platform, __stack: declared.stack }
+    const cluster = clusterOf(image)
+    const shared = {
+      ...{ connection, root, instance, image, reference, digest, platform, __stack: declared.stack },
+      ...(cluster === undefined ? {} : { installed: { cluster } }),
+    }
     const inputs = {
       ...shared,
       ...facts,
       ...(kind === 'extension' ? { ...basisOf(distribution, distribution.facts), name } : {}),
       __provider: handlerOf(kind),
     }
-    const own = 'mode' in facts ? distributionOutputs(place, { digest, ...facts }) : {}
+    const own = 'mode' in facts ? distributionOutputs(place, { digest, image, ...facts }) : {}
     return {
       type: resourceTypes[kind],
       name: kind === 'distribution' ? instance : name,

@@ -32,6 +32,8 @@ export interface ConvergeOptions {
    * @param records of the generations that the host keeps
    */
   readonly prove?: (members: readonly Member[], records: ReadonlyMap<number, Record>) => Promise<void>
+  /** Before the instance is taken from the host: what leads to it from elsewhere is to be undone. */
+  readonly leave?: (before: Record) => Promise<void>
   /** Files for the generation's folder beside ours: how to run a rootfs distribution. */
   readonly files: (record: Record, generation: Generation) => ReadonlyMap<string, string>
   readonly who: string
@@ -105,7 +107,10 @@ async function prepare(
   })
   const before = seen.record === undefined ? undefined : parseRecord(seen.record, target.transport.name)
   const declared = declare(before, changes, place)
-  if (declared.members.length === 0) return { members: [], freed: await remove(target, seen.generation, signal) }
+  if (declared.members.length === 0) {
+    if (before) await options.leave?.(before)
+    return { members: [], freed: await remove(target, seen.generation, signal) }
+  }
 
   const load = async (member: Member) => {
     const known = loaded.get(member.name) ?? (await loadAgain(member, { ...options, place }))

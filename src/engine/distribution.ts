@@ -5,7 +5,7 @@ import type { ImageFacts, ServerFacts } from '../postgres/facts.ts'
 import { mountPoints } from '../postgres/unit.ts'
 import { readFacts } from './facts.ts'
 import { factsSchema } from './facts-schema.ts'
-import { type ImageRequest, readFlatImage } from './image.ts'
+import { type FlatImage, type ImageRequest, readFlatImage } from './image.ts'
 import { type LoadedMember, placeMember } from './member.ts'
 import { type Provides, providesOf } from './provides.ts'
 import { readServerFacts } from './server-facts.ts'
@@ -31,18 +31,9 @@ export async function loadDistribution(
   const flat = await readFlatImage(request, 'strip')
   const layout = findDistribution(flat.tree, flat.pinned)
   const { libraryDirectory, shareDirectory, mode, binDirectory } = layout
-  const placeOf = (path: string) =>
-    within(path, libraryDirectory, 'live/lib') ?? within(path, shareDirectory, 'live/share') ?? `root/${path}`
-  const programs = `root/${binDirectory}`
-  const isBinary = (path: string) =>
-    parentOf(path) === programs || libraries.test(path) || (path.startsWith('live/lib/') && /\.so(?:\.|$)/.test(path))
-  const image = await flat.derived('distribution-facts-v3', factsSchema, async () => {
-    const [facts, server] = await Promise.all([readFacts(flat, { placeOf, isBinary }), readServerFacts(flat, layout)])
-    const layers = flat.image.layers.flatMap(({ diffId }) => diffId ?? [])
-    return { ...facts, server: { ...server, layers } }
-  })
+  const image = await readDistributionFacts(flat, layout)
   const { version, major } = image.server as ServerFacts
-  const placed = new Map([...flat.tree].map(([path, entry]): [string, Entry] => [placeOf(path), entry]))
+  const placed = new Map([...flat.tree].map(([path, entry]): [string, Entry] => [placeOf(path, layout), entry]))
   if (mode === 'rootfs') addMountPoints(placed, store)
   const member = placeMember(flat, placed, {
     digest: request.digest,
@@ -51,6 +42,27 @@ export async function loadDistribution(
   })
   const os = await systemOf(flat)
   return { member, facts: { ...layout, version, major, os, contrib: providesOf(image) }, image }
+}
+
+/** What the bytes of a distribution say; kept, so that they are read once. */
+export function readDistributionFacts(flat: FlatImage, layout: DistributionLayout): Promise<ImageFacts> {
+  const programs = `root/${layout.binDirectory}`
+  // Of a host there is nothing but what loaders know.
+  const isLibrary = (path: string) => libraries.test(path) || (layout.mode === 'installed' && path.startsWith('root/'))
+  const isBinary = (path: string) =>
+    parentOf(path) === programs || isLibrary(path) || (path.startsWith('live/lib/') && /\.so(?:\.|$)/.test(path))
+  return flat.derived('distribution-facts-v3', factsSchema, async () => {
+    const [facts, server] = await Promise.all([
+      readFacts(flat, { placeOf: (path) => placeOf(path, layout), isBinary }),
+      readServerFacts(flat, layout),
+    ])
+    const layers = flat.image.layers.flatMap(({ diffId }) => diffId ?? [])
+    return { ...facts, server: { ...server, layers } }
+  })
+}
+
+function placeOf(path: string, { libraryDirectory, shareDirectory }: DistributionLayout): string {
+  return within(path, libraryDirectory, 'live/lib') ?? within(path, shareDirectory, 'live/share') ?? `root/${path}`
 }
 
 function within(path: string, directory: string, to: string): string | undefined {

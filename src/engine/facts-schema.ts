@@ -60,7 +60,7 @@ export const factsSchema: z.ZodType<ImageFacts> = z.object({
   packages: z.record(z.string(), z.string()),
   server: z
     .object({
-      mode: z.enum(['rootfs', 'relocatable']),
+      mode: z.enum(['rootfs', 'relocatable', 'installed']),
       version: z.string(),
       major: numbers,
       configure: texts,

@@ -50,7 +50,8 @@ async function distributionFindings(request: ImageRequest): Promise<Findings> {
     kind: 'distribution',
     why: [`server: ${facts.server}`],
     layout: facts.layout,
-    mode: facts.mode,
+    // No image is `installed`.
+    ...(facts.mode === 'installed' ? {} : { mode: facts.mode }),
     postgres: { version: facts.version, major: facts.major },
     provides: providesOf(image),
     ...(libc ? { libc } : {}),

@@ -10,7 +10,7 @@ const folderSchema = z
   .string()
   .max(4096)
   .regex(/^(?!.*(?:^|\/)\.\.(?:\/|$))[A-Za-z0-9_.+/-]+$/)
-const modeSchema = z.enum(['relocatable', 'rootfs'])
+const modeSchema = z.enum(['relocatable', 'rootfs', 'installed'])
 const shortText = z.string().max(255)
 // Of images, by way of a host: neither may draw on the terminal of who reads a preview.
 const shownText = shortText.refine((text) => printable(text, 255) === text)

@@ -1,6 +1,7 @@
-import { type Digest, hexOf } from '../model/digest.ts'
+import { type Digest, digestOf, hexOf } from '../model/digest.ts'
 import { runScript, systemdUnit } from '../postgres/unit.ts'
 import type { Generation } from './generation.ts'
+import { clusterOf } from './installed-image.ts'
 import { distributionName, type Record } from './record.ts'
 
 /** Of both resources, what users' states hold for good. None of it ever changes. */
@@ -39,25 +40,38 @@ export function resourceId(place: Place, name: string): string {
 }
 
 /** Live links are one a distribution, so that a server of the former one keeps its own extensions until it restarts. */
-export function liveKey(distribution: { readonly digest: Digest }): string {
-  return hexOf(distribution.digest).slice(0, 16)
+export function liveKey({ digest, image }: { readonly digest: Digest; readonly image: string }): string {
+  // Its settings lead to this link, whatever its packages bring.
+  const key = clusterOf(image) === undefined ? digest : digestOf(image)
+  return hexOf(key).slice(0, 16)
+}
+
+/** Where a server that packages have installed finds its instance: what its settings name. */
+export function livePath({ root, instance }: Omit<Place, 'connection'>, key: string): string {
+  return `${root}/instances/${instance}/live/${key}`
 }
 
 /** Where a server finds the shared libraries that its extensions bring. */
-function libraryPath({ root, instance }: Omit<Place, 'connection'>, key: string): string {
-  return `${root}/instances/${instance}/live/${key}/system`
+function libraryPath(place: Omit<Place, 'connection'>, key: string): string {
+  return `${livePath(place, key)}/system`
 }
 
 /** Outputs that only a distribution has. */
 export function distributionOutputs(
   place: Omit<Place, 'connection'>,
-  image: { readonly digest: Digest; readonly serverDirectory: string; readonly mode: string },
+  distribution: {
+    readonly digest: Digest
+    readonly image: string
+    readonly serverDirectory: string
+    readonly mode: string
+  },
 ): { [name: string]: string } {
   const home = `${place.root}/instances/${place.instance}`
+  const { mode, serverDirectory } = distribution
   return {
-    binDirectory: `${home}/root/${image.serverDirectory}`,
-    libraryPath: libraryPath(place, liveKey(image)),
-    ...(image.mode === 'rootfs'
+    binDirectory: mode === 'installed' ? `/${serverDirectory}` : `${home}/root/${serverDirectory}`,
+    libraryPath: libraryPath(place, liveKey(distribution)),
+    ...(mode === 'rootfs'
       ? { systemdUnit: `${home}/current/pgoci-${place.instance}.service`, runScript: `${home}/current/run` }
       : {}),
   }

@@ -22,7 +22,7 @@ export async function readServerFacts(flat: FlatImage, layout: DistributionLayou
   const program = elfOf(bytes)
   const kind = program && libcKind(program)
   const [libc, locales] = await Promise.all([
-    program && kind && layout.mode === 'rootfs' ? libcOf(flat, kind, program) : undefined,
+    program && kind && layout.mode !== 'relocatable' ? libcOf(flat, kind, program) : undefined,
     localesOf(flat),
   ])
   return {

@@ -101,6 +101,8 @@ const packageOf: Readonly<Record<string, string>> = {
   find: 'findutils',
   flock: 'util-linux',
   grep: 'grep',
+  gzip: 'gzip',
+  runuser: 'util-linux',
   sed: 'sed',
   tar: 'tar',
   xargs: 'findutils',

@@ -5,7 +5,7 @@ import type { SudoDialog } from './sudo.ts'
 const part = (name: string) => readFileSync(new URL(`./${name}.sh`, import.meta.url), 'utf8')
 const common = ['begin', 'transaction', 'relay', 'drift', 'garbage'].map(part).join('')
 
-export type Verb = 'probe' | 'push' | 'remove'
+export type Verb = 'probe' | 'push' | 'remove' | 'survey' | 'inventory' | 'attach'
 
 /** The whole text of a verb, as shellcheck reads it. */
 export function verbText(verb: Verb): string {

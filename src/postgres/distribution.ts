@@ -2,8 +2,11 @@ import { ProviderError } from '../model/error.ts'
 import { nameOf, parentOf, type Tree } from '../model/tree.ts'
 
 export interface DistributionLayout {
-  /** `rootfs`: the image has its own libc and is run as a root; `relocatable`: only a Postgres prefix. */
-  readonly mode: 'rootfs' | 'relocatable'
+  /**
+   * `rootfs`: the image has its own libc and is run as a root; `relocatable`: only a Postgres prefix; `installed`: no
+   * image, but packages of the host brought it.
+   */
+  readonly mode: 'rootfs' | 'relocatable' | 'installed'
   readonly layout: string
   readonly server: string
   readonly binDirectory: string

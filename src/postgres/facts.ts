@@ -52,13 +52,13 @@ export interface ImageFacts {
 }
 
 export interface ServerFacts {
-  readonly mode: 'rootfs' | 'relocatable'
+  readonly mode: 'rootfs' | 'relocatable' | 'installed'
   /** With minor: `17.6`. */
   readonly version: string
   readonly major: number
   /** `--prefix=/usr`, …; empty where the server does not tell. */
   readonly configure: readonly string[]
-  /** Of the libc that it brings; only `rootfs` has one. */
+  /** Of the libc that it brings, or that its host has; `relocatable` has none. */
   readonly libc?: { readonly kind: LibcKind; readonly version: string } | undefined
   /** Versions of ICU's libraries, as in `72.1`; more than one where several are installed. */
   readonly icu: readonly string[]

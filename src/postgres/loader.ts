@@ -16,16 +16,18 @@ const trusted = /^root\/(?:usr\/)?(?:local\/)?lib(?:64)?(?:\/[a-z0-9_]+-linux-[a
 
 /**
  * Finds libraries as ld.so does in a server's root (ld.so(8)): what the server has loaded already, then the folder in
- * its LD_LIBRARY_PATH, then the file's RUNPATH, then the system's folders, those of the distribution first. A folder of
+ * its LD_LIBRARY_PATH (which one that packages have installed has not), then the file's RUNPATH, then the system's folders, those of the distribution first. A folder of
  * the distribution that has libraries counts as one of the loader's, whatever its cache says.
  */
 export class Loader {
   readonly #files = new Map<string, Map<string, Provider[]>>()
   readonly #loaded: ReadonlyMap<string, Provider>
+  readonly #first: readonly string[]
 
   /** @param loaded what the server has loaded, by soname: nothing else of that name is looked for */
   constructor(parties: readonly Party[], loaded: ReadonlyMap<string, Provider> = new Map()) {
     this.#loaded = loaded
+    this.#first = parties.some(({ facts }) => facts.server?.mode === 'installed') ? [] : [system]
     for (const party of parties) this.#add(party)
   }
 
@@ -35,7 +37,7 @@ export class Loader {
     if (loaded) return loaded
     const found = this.#files.get(name)
     if (found === undefined) return undefined
-    const folders = [system, ...by.runpath.flatMap((one) => foldersOf(one, by))]
+    const folders = [...this.#first, ...by.runpath.flatMap((one) => foldersOf(one, by))]
     for (const folder of folders) {
       const there = found.get(folder)?.find(({ binary }) => fits(binary, by))
       if (there) return there

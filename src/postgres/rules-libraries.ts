@@ -21,7 +21,11 @@ export const libraryRules: Rule = function* (marriage) {
   yield* unopened(extension, loader)
   const used = alone.closure([...binaries.filter(isLive), ...server])
   const isUsed = new Set([...used.values()].map(({ binary }) => binary))
-  yield* clashes(extension, distribution, {
+  const isInstalled = distribution.facts.server?.mode === 'installed'
+  const reached = new Set(needs.map(({ found }) => found?.binary))
+  // What nothing leads to is never loaded there.
+  const brought = isInstalled ? extension.facts.binaries.filter((one) => reached.has(one)) : extension.facts.binaries
+  yield* clashes({ ...extension, facts: { ...extension.facts, binaries: brought } }, distribution, {
     whose: 'the distribution',
     isUsed: (binary) => isUsed.has(binary),
   })
@@ -59,7 +63,8 @@ function needsOf(extension: Party, loader: Loader): Need[] {
 
 /** ld.so: "cannot open shared object file". */
 function* missing(needs: readonly Need[], { distribution }: Marriage): Iterable<Found> {
-  const isRelocatable = distribution.facts.server?.mode === 'relocatable'
+  const { mode } = distribution.facts.server ?? {}
+  const isRelocatable = mode === 'relocatable'
   const known = new Set(distribution.facts.binaries.flatMap(({ needed }) => needed))
   const byName = Map.groupBy(
     needs.filter(({ found }) => found === undefined),
@@ -72,14 +77,21 @@ function* missing(needs: readonly Need[], { distribution }: Marriage): Iterable<
     yield {
       ...{ severity, rule: 'missing-library', subject: name },
       fact: `${some(all.map(({ by }) => shownPath(by.path)))} needs ${name}`,
-      against: isRelocatable
-        ? 'neither image has it, so the host must'
-        : 'neither the distribution nor the image has it',
-      advice: isRelocatable
-        ? 'install it on the host'
-        : 'choose an image that brings it, or a distribution that has it',
+      ...lacking[mode ?? 'rootfs'],
     }
   }
+}
+
+const lacking = {
+  relocatable: { against: 'neither image has it, so the host must', advice: 'install it on the host' },
+  rootfs: {
+    against: 'neither the distribution nor the image has it',
+    advice: 'choose an image that brings it, or a distribution that has it',
+  },
+  installed: {
+    against: 'the host has not got it, and what the image brings is not where its server looks',
+    advice: 'install it on the host with its package manager, or choose an image whose modules find it (RUNPATH)',
+  },
 }
 
 /** dlopen(3): a module may open a library by its name, as mysql_fdw does; or it has the name for another reason. */

@@ -3,16 +3,31 @@ import { handlerOf, resourceTypes } from '../engine/resource.ts'
 import { type ConnectionArgs, secretLeaves } from './connection.ts'
 import { stackName } from './resource.ts'
 
+/** A Postgres that packages have put on a host, from apt or dnf: docs/installed.md. */
+export interface InstalledArgs {
+  /** Its major version. @default any */
+  readonly major?: number | undefined
+  /** One of its clusters: `15/main` as pg_lsclusters has it, else its data folder. @default the only one there is */
+  readonly cluster?: string | undefined
+  /** Path of its pg_config, where that is none of the usual ones, as in `/opt/pg/bin/pg_config`. */
+  readonly pgConfig?: string | undefined
+}
+
 export interface DistributionArgs {
   /** How to reach the host. A change of it alone touches nothing there; another host replaces the resource. */
   readonly connection: pulumi.Input<ConnectionArgs>
   /**
-   * `registry/repository[:tag][@digest]`; or, by a path from the program's folder, `oci:DIR[:tag]` for an OCI image
+   * Either this or `installed`: `registry/repository[:tag][@digest]`; or, by a path from the program's folder, `oci:DIR[:tag]` for an OCI image
    * layout, `oci-archive:FILE[:tag]` for a tar of one, `docker-archive:FILE[:tag]` for what `docker save` writes. Tags
    * of those three may be whole references.
    * A tag is resolved once, by the `up` that first installs it, and stays pinned until this text or `repin` changes.
    */
-  readonly image: pulumi.Input<string>
+  readonly image?: pulumi.Input<string> | undefined
+  /**
+   * In place of an image: the Postgres that apt or dnf has put on the host, which is extended and else left alone. It is
+   * read by each preview, so the host must answer the first one. See docs/installed.md.
+   */
+  readonly installed?: InstalledArgs | undefined
   /** Name of the installation on the host; another one replaces the resource. @default the resource's name */
   readonly instance?: string | undefined
   /** Folder of the store on the host; another one replaces the resource. @default /var/lib/pgoci */
@@ -71,8 +86,8 @@ export class Distribution extends pulumi.CustomResource {
   declare readonly postgresMajor: pulumi.Output<number>
   /** The operating system in the image, as in `bookworm`, `alpine3.20` or `rocky9`; `none` for a relocatable one. */
   declare readonly os: pulumi.Output<string>
-  declare readonly mode: pulumi.Output<'relocatable' | 'rootfs'>
-  /** The libc that it brings, as in `glibc 2.36`; only `rootfs` has one. */
+  declare readonly mode: pulumi.Output<'relocatable' | 'rootfs' | 'installed'>
+  /** The libc that it brings or finds on its host, as in `glibc 2.36`; `relocatable` has none. */
   declare readonly libc: pulumi.Output<string | undefined>
   /** Version of ICU that it brings, as in `72.1`. */
   declare readonly icu: pulumi.Output<string | undefined>

@@ -37,6 +37,8 @@ export interface Found {
  * @param proven the digest of its tree, where an earlier run has proven it
  */
 export async function findImage(kind: Kind, inputs: Inputs & Pinned, proven?: unknown): Promise<Found> {
+  const own = await kind.own?.(inputs)
+  if (own) return own
   const cached = await findCached(kind, inputs)
   if (cached) return cached
   const kept = await findKept(kind, inputs)

@@ -6,6 +6,7 @@ import { reportDrift } from '../engine/report.ts'
 import { type Place, resourceId } from '../engine/resource.ts'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { counted } from './checks.ts'
+import { commit } from './commit.ts'
 import { distributionKind } from './distribution-kind.ts'
 import { extensionKind } from './extension-kind.ts'
 import { findImage } from './find.ts'
@@ -17,7 +18,7 @@ import { configureLockWait } from './lock-wait.ts'
 import { pin } from './pin.ts'
 import { configureRegistries } from './registries.ts'
 import { hostOf } from './same-place.ts'
-import { commit, observe } from './session.ts'
+import { observe } from './session.ts'
 import { hasUnknown, toState } from './state.ts'
 import { unreachable } from './unreachable.ts'
 import { configureVerify, verify } from './verify.ts'
@@ -88,7 +89,11 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
         host: hostOf(outs),
       }
       try {
-        const drift = reportDrift(await observe(schema.parse(inputs) as Inputs), own)
+        const parsed = schema.parse(inputs) as Inputs
+        const drift = reportDrift(await observe(parsed), own)
+        drift.push(
+          ...((await kind.drift?.({ ...parsed, ...(inputs as Values & Pinned) } as Inputs & Values & Pinned)) ?? []),
+        )
         const found = drift.length > 0 ? { drift } : {}
         return { id, props: toState({ ...outs, ...found }), inputs: toState({ ...inputs, ...found }) }
       } catch (error) {
@@ -166,7 +171,7 @@ function inputsOf(kind: Kind, outs: Values): Values {
 
 /** A changed connection, or the distribution's new digest, changes nothing that the host has of this resource. */
 function concernsHost(olds: Values, news: Values): boolean {
-  const isSame = ['reference', 'image', 'platform', '__stack'].every((key) => olds[key] === news[key])
+  const isSame = ['reference', 'image', 'digest', 'platform', '__stack'].every((key) => olds[key] === news[key])
   return !isSame || olds['drift'] !== undefined
 }
 
@@ -177,7 +182,7 @@ function without(values: Values, keys: readonly string[]): Values {
 function blamed(error: ProviderError, program: Values): string {
   if (error.code === 'COLLATION_CHANGED') return 'acknowledgeCollationChange'
   if (/^(?:HOST|LOGIN_REFUSED|NO_SPACE|LOCKED)/.test(error.code)) return 'connection'
-  return 'requested' in program ? 'requested' : 'image'
+  return ['requested', 'installed'].find((key) => key in program) ?? 'image'
 }
 
 export const distribution: pulumi.dynamic.ResourceProvider = handlers(distributionKind)

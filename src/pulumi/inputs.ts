@@ -31,8 +31,33 @@ const shared = {
 
 export const distributionInputs = z.object({
   ...shared,
-  image,
+  /** What the program wrote, or, once it was checked, what that is. */
+  image: image.optional(),
+  installed: z
+    .strictObject({
+      major: z.int().min(9).max(99).optional(),
+      cluster: z.string().min(1).max(255).optional(),
+      pgConfig: z
+        .string()
+        .max(1024)
+        .regex(
+          /^(?:\/(?!\.\.?(?:\/|$))[A-Za-z0-9_.+@-]+)+$/,
+          'must be an absolute path, as in /usr/pgsql-17/bin/pg_config',
+        )
+        .optional(),
+    })
+    .optional(),
   acknowledgeCollationChange: z.string().max(255).optional(),
+})
+
+/** The same as a program writes it. */
+export const distributionArguments = distributionInputs.superRefine(({ image, installed }, { addIssue }) => {
+  if ((image === undefined) === (installed === undefined))
+    addIssue({
+      code: 'custom',
+      path: ['image'],
+      message: image ? 'is one way, and installed the other: give one of them' : 'is missing: give it, or installed',
+    })
 })
 
 export const extensionInputs = z.object({

@@ -1,4 +1,3 @@
-import { loadDistribution } from '../engine/distribution.ts'
 import { loadExtension } from '../engine/extension.ts'
 import { wereTogether } from '../engine/kept.ts'
 import { distributionName, type Member, partOf, type Record } from '../engine/record.ts'
@@ -6,7 +5,9 @@ import { ProviderError } from '../model/error.ts'
 import { quote } from '../model/quote.ts'
 import { refusalText } from '../postgres/finding.ts'
 import { prove } from '../postgres/prove.ts'
+import { knownOf } from './commit.ts'
 import { instanceOf, pairOf } from './married.ts'
+import { readDistribution } from './packaged.ts'
 import { imageRequest, keyOf, type Place } from './session.ts'
 
 /**
@@ -33,7 +34,7 @@ export async function proveInstalled(
     return !wereTogether(records, { distribution: distribution.digest, extension: digest })
   })
   if (unproven.length === 0) return
-  const { image: facts } = await loadDistribution(imageRequest(distribution.image, distribution.platform), place.root)
+  const { image: facts } = await readDistribution(place, knownOf(distribution))
   for (const { name, image, platform, stack, facts: told } of unproven) {
     const read = await loadExtension(imageRequest(image, platform, partOf({ facts: told })), facts.server?.layers)
     const extension = { name, facts: read.image, labels: read.member.labels }

@@ -5,6 +5,7 @@ import type { ImageFacts } from '../postgres/facts.ts'
 import type { Found } from './find.ts'
 import type {
   DistributionInputs,
+  distributionArguments,
   distributionInputs,
   ExtensionInputs,
   extensionArguments,
@@ -34,7 +35,7 @@ interface ReadImage {
 export interface Kind {
   readonly schema: typeof distributionInputs | typeof extensionInputs
   /** The same for what a program writes, where that is stricter. */
-  readonly program?: typeof extensionArguments
+  readonly program?: typeof extensionArguments | typeof distributionArguments
   /** Inputs that check adds beside digest and platform: what the image says of itself, so that previews show it. */
   readonly facts: readonly string[]
   /** Those of them that not every image has, and what the proof adds. */
@@ -45,6 +46,14 @@ export interface Kind {
   readonly passing: readonly string[]
   /** Name of its entry in the host's record. */
   nameOf(inputs: Values): string
+  /**
+   * What no image brings, but the host has: it is read there each time, and is the host's to change.
+   *
+   * @returns undefined where there is an image
+   */
+  own?(inputs: Inputs): Promise<Found> | undefined
+  /** What is not as declared outside of the store, in lines for a person. */
+  drift?(inputs: Inputs & Pinned & Values): Promise<string[]>
   /** Reads the image: its files, and what it says of itself. */
   read(request: ImageRequest, inputs: Inputs): Promise<ReadImage>
   /**

@@ -1,6 +1,7 @@
 import { loadDistribution } from '../engine/distribution.ts'
 import { loadExtension } from '../engine/extension.ts'
 import type { ImageRequest } from '../engine/image.ts'
+import { clusterOf } from '../engine/installed-image.ts'
 import { recordsOf, wereTogether } from '../engine/kept.ts'
 import { merge } from '../engine/merge.ts'
 import { toPart } from '../engine/part.ts'
@@ -15,6 +16,7 @@ import type { ExtensionInputs } from './inputs.ts'
 import { signal } from './interrupt.ts'
 import type { Inputs, Pinned, Values } from './kind.ts'
 import { factsIn, instanceOf, pairOf, type Read, readOnce, type Standing } from './married.ts'
+import { readDistribution } from './packaged.ts'
 import { hostName, imageRequest, keyOf } from './session.ts'
 
 type Extension = ExtensionInputs & Pinned
@@ -23,7 +25,12 @@ const maxReasons = 10
 
 export function rememberDistribution(inputs: Inputs & Pinned, standing: Standing, facts?: ImageFacts): void {
   const { image, digest, platform, root } = inputs
-  const read = () => readOnce(`${image} ${platform} ${root}`, () => loadDistribution(cached(image, platform), root))
+  // On a host it is read at once; an image that this machine has not got is not worth the wait.
+  const load =
+    clusterOf(image) === undefined
+      ? () => loadDistribution(cached(image, platform), root)
+      : () => readDistribution(inputs, inputs)
+  const read = () => readOnce(`${image} ${platform} ${keyOf(inputs)}`, load)
   instanceOf(keyOf(inputs)).distribution = { image, digest, facts, standing, read }
 }
 
@@ -155,8 +162,7 @@ function readExtension({ image, platform, ...inputs }: Extension): Promise<Read>
 /** When no state tells them, as after an import, the image does. */
 async function distributionFacts(inputs: Extension): Promise<ImageFacts> {
   const { distribution } = instanceOf(keyOf(inputs))
-  if (distribution)
-    return (await loadDistribution(imageRequest(distribution.image, inputs.platform), inputs.root)).image
+  if (distribution) return (await readDistribution(inputs, { ...inputs, image: distribution.image })).image
   throw new ProviderError(
     'NOT_MARRIED',
     `Cannot prove that ${inputs.image} belongs to its Postgres, of which nothing is known here; run pulumi up without --target`,

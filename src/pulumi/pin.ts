@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { parseDigest } from '../model/digest.ts'
+import { ProviderError } from '../model/error.ts'
 import { formatPinned, parseReference } from '../model/reference.ts'
 import { findImage } from './find.ts'
 import type { Inputs, Kind, Pinned, Values } from './kind.ts'
@@ -14,6 +15,8 @@ import { platformOfHost, resolve } from './session.ts'
  */
 export async function pin(kind: Kind, olds: Values, inputs: Inputs): Promise<Values> {
   const platform = inputs.platform ?? knownPlatform(olds, inputs) ?? (await platformOfHost(inputs))
+  const own = await foundThere(kind, olds, { ...inputs, platform })
+  if (own) return own
   const meant = await meantImage(olds, inputs, platform)
   const isPinned =
     olds['reference'] === meant.reference &&
@@ -44,6 +47,33 @@ export async function pin(kind: Kind, olds: Values, inputs: Inputs): Promise<Val
   const found = await findImage(kind, pinned)
   const married = await kind.marry(pinned, found, olds)
   return { ...pinned, ...found.facts, ...married, ...(await review(kind, pinned, { found, olds })) }
+}
+
+/**
+ * What packages have put on a host is what it is: nothing is pinned, and what they have changed is proven anew. Of a host
+ * that does not answer, the state tells.
+ */
+async function foundThere(
+  kind: Kind,
+  olds: Values,
+  inputs: Inputs & { platform: string },
+): Promise<Values | undefined> {
+  const there = kind.own?.(inputs)
+  if (there === undefined) return undefined
+  try {
+    const one = await there
+    const { image, digest } = one.member
+    const pinned = { ...inputs, reference: image, image, digest }
+    return { ...pinned, ...one.facts, ...(await kind.marry(pinned, one, olds)) }
+  } catch (error) {
+    const isKnown = hostOf(olds) === hostOf(inputs as unknown as Values) && typeof olds['digest'] === 'string'
+    if (!isKnown || !(error instanceof ProviderError) || error.code !== 'HOST_UNREACHABLE') throw error
+    const keys = ['reference', 'image', 'digest', ...kind.facts, ...kind.optional]
+    const known = Object.fromEntries(keys.flatMap((key) => (key in olds ? [[key, olds[key]]] : [])))
+    const proven = { ...inputs, ...known } as Inputs & Pinned & Values
+    await kind.remember(proven)
+    return proven
+  }
 }
 
 function knownPlatform(olds: Values, inputs: Inputs): string | undefined {

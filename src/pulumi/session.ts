@@ -1,22 +1,11 @@
-import { randomUUID } from 'node:crypto'
 import { hostname, userInfo } from 'node:os'
-import { groupCommit } from '../engine/commit.ts'
-import { converge } from '../engine/converge.ts'
-import type { Change } from '../engine/declare.ts'
-import { loadDistribution } from '../engine/distribution.ts'
-import { loadExtension } from '../engine/extension.ts'
 import type { ImageRequest } from '../engine/image.ts'
 import { type Names, openNames } from '../engine/names.ts'
-import { packing } from '../engine/pack.ts'
 import type { Part } from '../engine/part.ts'
 import { findPending, pendingLine, renewedLines } from '../engine/pending.ts'
 import { connectionPool } from '../engine/pool.ts'
-import { distributionName, type Member, partOf, type Record } from '../engine/record.ts'
-import { openRelay, parseRelay, type Relay } from '../engine/relay.ts'
-import { runFiles } from '../engine/resource.ts'
 import type { Probe } from '../host/answer.ts'
 import { endpointName, sudoOf } from '../host/connection.ts'
-import { describeFreed } from '../host/freed.ts'
 import { probe } from '../host/probe.ts'
 import type { StoreTarget } from '../host/store.ts'
 import { type Digest, parseDigest } from '../model/digest.ts'
@@ -24,11 +13,10 @@ import { ProviderError } from '../model/error.ts'
 import { formatPlatform, platformOfMachine } from '../model/platform.ts'
 import { quote } from '../model/quote.ts'
 import { parseReference, type Reference } from '../model/reference.ts'
-import { defaultCacheFolder, openCache } from '../oci/cache.ts'
+import { openCache } from '../oci/cache.ts'
 import type { Environment } from '../oci/environment.ts'
 import { openSource } from '../oci/open.ts'
 import { tagLists } from '../oci/tag-lists.ts'
-import { checksEnded } from './checks.ts'
 import type { DistributionInputs } from './inputs.ts'
 import { signal } from './interrupt.ts'
 import { lockWait } from './lock-wait.ts'
@@ -39,14 +27,12 @@ import { verify } from './verify.ts'
 export type Place = Pick<DistributionInputs, 'connection' | 'root' | 'instance' | 'relay'> &
   Partial<Pick<DistributionInputs, '__stack'>>
 
-const log = (line: string) => void process.stderr.write(`${line}\n`)
-const cache = openCache(undefined, { log })
+export const log = (line: string) => void process.stderr.write(`${line}\n`)
+export const cache = openCache(undefined, { log })
 const pool = connectionPool()
-const packs = packing(defaultCacheFolder())
-const run = randomUUID()
-const who = `${userInfo().username}@${hostname()}`
+export const who = `${userInfo().username}@${hostname()}`
 
-const environment = (): Environment => ({ settings: registries(), bundle: bundle(), log })
+export const environment = (): Environment => ({ settings: registries(), bundle: bundle(), log })
 
 /** @param image pinned, as `name@sha256:…` */
 export function imageRequest(image: string, platform: string, part: Part = {}): ImageRequest {
@@ -93,61 +79,9 @@ export async function platformOfHost(place: Place): Promise<string> {
   )
 }
 
-/** @throws ProviderError NOT_MARRIED for members that do not belong together */
-type Proof = (place: Place, members: readonly Member[], records: ReadonlyMap<number, Record>) => Promise<void>
-
-const committers = new Map<string, (change: Change) => Promise<readonly Member[]>>()
-const observations = new Map<string, Promise<Probe>>()
-
 /** An instance on its host. */
 export const keyOf = ({ connection, root, instance }: Place) =>
   JSON.stringify([connection.host, connection.port ?? 22, root, instance])
-
-/**
- * Brings one change to the host, together with whatever else this run wants there.
- *
- * @returns what is declared there then
- */
-export function commit(place: Place, change: Change, prove: Proof): Promise<readonly Member[]> {
-  const key = keyOf(place)
-  const committer =
-    committers.get(key) ?? groupCommit((changes) => commitTogether(place, changes, prove), { ready: checksEnded })
-  committers.set(key, committer)
-  return committer(change)
-}
-
-async function commitTogether(place: Place, changes: readonly Change[], prove: Proof): Promise<readonly Member[]> {
-  observations.delete(keyOf(place))
-  const target = await targetOf(place)
-  const { members, freed } = await converge(target, changes, {
-    prove: (members, records) => prove(place, members, records),
-    load: async (member) => {
-      const request = imageRequest(member.image, member.platform, partOf(member))
-      const isDistribution = member.name === distributionName
-      return isDistribution
-        ? (await loadDistribution(request, place.root)).member
-        : (await loadExtension(request)).member
-    },
-    files: (record, generation) => runFiles(place, record, generation),
-    who,
-    run,
-    verify: verify(),
-    packing: packs,
-    relay: place.relay === undefined ? undefined : relayAt(place.relay),
-    signal,
-  })
-  if (freed) log(`${target.transport.name}: ${describeFreed(freed)}`)
-  return members
-}
-
-const relays = new Map<string, Relay>()
-
-/** One for all hosts of a run, which then share what it knows. */
-function relayAt(text: string): Relay {
-  const relay = relays.get(text) ?? openRelay(parseRelay(text), { environment: environment(), cache })
-  relays.set(text, relay)
-  return relay
-}
 
 /** For messages. */
 export function hostName({ connection }: Place): string {
@@ -163,6 +97,8 @@ async function look(place: Place): Promise<Probe> {
   return seen
 }
 
+const observations = new Map<string, Promise<Probe>>()
+
 /** What is on the host; one look for all resources of a run that ask. */
 export function observe(place: Place): Promise<Probe> {
   const key = keyOf(place)
@@ -170,4 +106,9 @@ export function observe(place: Place): Promise<Probe> {
   observations.set(key, looking)
   looking.catch(() => observations.delete(key))
   return looking
+}
+
+/** After a change, what was seen is no longer there. */
+export function forget(place: Place): void {
+  observations.delete(keyOf(place))
 }

@@ -11,7 +11,7 @@ import { lacks, lacksRoot } from '../support/needs.ts'
 import { completeState, imageOf, install, targetAt } from '../support/store.ts'
 
 const distribution = imageOf({ 'root/bin/postgres*': 'server', 'live/lib/plain.so*': 'plain' }, { distribution: true })
-const verbs: Verb[] = ['probe', 'push', 'remove']
+const verbs: Verb[] = ['probe', 'push', 'remove', 'survey', 'inventory', 'attach']
 
 test.skipIf(lacks('shellcheck')).each(verbs)('%s is clean under shellcheck (needs shellcheck)', (verb) => {
   const { stdout, status } = spawnSync('shellcheck', ['--shell=sh', '--severity=style', '-'], { input: verbText(verb) })
