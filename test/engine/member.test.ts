@@ -5,7 +5,8 @@ import { digestOf } from '../../src/model/digest.ts'
 import type { Entry } from '../../src/model/tree.ts'
 
 const digest = digestOf('image')
-const flat = { pinned: `example.org/a@${digest}`, image: { platform: 'linux/amd64' } } as FlatImage
+const image = { platform: 'linux/amd64', layers: [] as const }
+const flat = { pinned: `example.org/a@${digest}`, image, tree: new Map() } as unknown as FlatImage
 
 function place(content: string, count: number) {
   const file: Entry = { kind: 'file', digest: digestOf(content), size: content.length, executable: false }

@@ -20,7 +20,7 @@ test('Pinned: under an update plan, up installs what the first preview showed, o
     await writeLayout(layout, [{ tag: 'pg18', files: new Map([...files, ['share/moved', Buffer.from('x')]]) }])
     const { code, output } = await stack.run('up', '--yes', '--plan', 'plan.json')
     expect(code).not.toBe(0)
-    expect(output).toMatch(/violates plan: properties changed: \+\+digest/)
+    expect(output).toMatch(/violates plan: properties changed: .*\+\+digest/)
   } finally {
     stack.remove()
   }
