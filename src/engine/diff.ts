@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ProviderError } from '../model/error.ts'
+import { sortingOfServer } from '../postgres/collation.ts'
 import { compareImages } from '../postgres/comparison.ts'
 import { type Finding, refusalText } from '../postgres/finding.ts'
 import type { ImageSide } from '../postgres/image-side.ts'
@@ -93,11 +94,11 @@ async function readImage({ reference, request }: Asked): Promise<Read> {
   // Where its store is on a host matters to no difference.
   const found = await unlessOther(() => loadDistribution(request, '/var/lib/pgoci'))
   const { member, image } = found instanceof ProviderError ? await loadExtension(request) : found
-  const { libc, icu = [], version, major } = image.server ?? {}
+  const { version, major } = image.server ?? {}
   const server =
-    version === undefined || major === undefined
-      ? undefined
-      : { version, major, libc: libc && `${libc.kind} ${libc.version}`, icu: icu.join(', ') || undefined }
+    image.server && version !== undefined && major !== undefined
+      ? { version, major, ...sortingOfServer(image.server) }
+      : undefined
   return {
     member,
     side: { tree: member.tree, facts: image, server, major: member.major, provides: providesOf(image) },

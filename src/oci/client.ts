@@ -60,11 +60,17 @@ export function openClient({ name, registry, certificates = {}, log, ...options 
   const pause = network.wait ?? wait
   // Who we are is told to the registry only; its authority may have signed others' certificates as well.
   const known = { registry: certificates, others: { caFiles: certificates.caFiles } }
+  const agents = new Map<keyof typeof known, ReturnType<typeof agentFor>>()
+  /** Its files are read once, and not for each request. */
+  const agentOf = (whose: keyof typeof known) => {
+    const agent = agents.get(whose) ?? agentFor({ certificates: known[whose], stall, env })
+    agents.set(whose, agent)
+    return agent
+  }
 
   const once = async (url: URL, { method = 'GET', headers, body, authorization, signal }: Request): Promise<Answer> => {
     await gateOf(url.host).pass({ wait: pause, signal })
-    const whose = known[url.origin === registry.origin ? 'registry' : 'others']
-    const dispatcher = await agentFor({ certificates: whose, stall, env })
+    const dispatcher = await agentOf(url.origin === registry.origin ? 'registry' : 'others')
     const { request } = await import('undici')
     const asked = request(url, {
       dispatcher,

@@ -1,9 +1,19 @@
+import type { ServerFacts } from './facts.ts'
+
 /** What decides how text is sorted, as previews and states show it. */
 export interface Sorting {
   /** `glibc 2.36`. */
   readonly libc?: string | undefined
   /** `72.1`. */
   readonly icu?: string | undefined
+}
+
+/** What a distribution's bytes say of it. */
+export function sortingOfServer({ libc, icu }: Pick<ServerFacts, 'libc' | 'icu'>): Sorting {
+  return {
+    ...(libc ? { libc: `${libc.kind} ${libc.version}` } : {}),
+    ...(icu.length > 0 ? { icu: icu.join(', ') } : {}),
+  }
 }
 
 /**

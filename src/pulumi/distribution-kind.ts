@@ -7,7 +7,7 @@ import { distributionOutputs } from '../engine/resource.ts'
 import { parseDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
-import { collationChange, type Sorting } from '../postgres/collation.ts'
+import { collationChange, type Sorting, sortingOfServer } from '../postgres/collation.ts'
 import { type DistributionInputs, distributionArguments, distributionInputs } from './inputs.ts'
 import { signal } from './interrupt.ts'
 import type { Inputs, Kind, Pinned, Values } from './kind.ts'
@@ -28,10 +28,7 @@ export const distributionKind: Kind = {
   own: (inputs) => {
     const { installed } = inputs as DistributionInputs
     if (installed === undefined) return undefined
-    return readInstalled(inputs, installed).then((loaded) => {
-      const { member, facts, image } = told(loaded)
-      return { member, facts, layout: member.layout, tree: member.tree, loaded: member, image }
-    })
+    return readInstalled(inputs, installed).then(told)
   },
   drift: async (inputs) => ((inputs as DistributionInputs).installed ? packagedDrift(inputs) : []),
   read: async (request, { root }) => told(await loadDistribution(request, root)),
@@ -64,13 +61,11 @@ export const distributionKind: Kind = {
 /** As inputs and records have it. */
 function told({ member, facts: read, image }: Awaited<ReturnType<typeof loadDistribution>>) {
   const { version, major, os, mode, layout, binDirectory, contrib } = read
-  const { libc, icu = [] } = image.server ?? {}
   const versions = Object.entries(contrib).map(([name, { version }]) => [name, version])
   const facts = {
     ...{ postgresVersion: version, postgresMajor: major, os, mode, layout, serverDirectory: binDirectory },
     __contrib: Object.fromEntries(versions),
-    ...(libc ? { libc: `${libc.kind} ${libc.version}` } : {}),
-    ...(icu.length > 0 ? { icu: icu.join(', ') } : {}),
+    ...(image.server ? sortingOfServer(image.server) : {}),
   }
   return { member, facts, image }
 }

@@ -12,7 +12,7 @@ import type { Tree } from '../model/tree.ts'
 import { absentSource } from '../oci/absent.ts'
 import type { ImageFacts } from '../postgres/facts.ts'
 import { signal } from './interrupt.ts'
-import type { Inputs, Kind, Pinned, Values } from './kind.ts'
+import type { Inputs, Kind, Pinned, ReadImage, Values } from './kind.ts'
 import { hostName, imageRequest, keyOf, type Place, targetOf } from './session.ts'
 import { verify } from './verify.ts'
 
@@ -38,7 +38,7 @@ export interface Found {
  */
 export async function findImage(kind: Kind, inputs: Inputs & Pinned, proven?: unknown): Promise<Found> {
   const own = await kind.own?.(inputs)
-  if (own) return own
+  if (own) return foundOf(own)
   const cached = await findCached(kind, inputs)
   if (cached) return cached
   const kept = await findKept(kind, inputs)
@@ -58,7 +58,7 @@ export async function findAtHand(kind: Kind, inputs: Inputs & Pinned): Promise<F
   return (await findCached(kind, inputs)) ?? (await findKept(kind, inputs, { from: told }))?.found
 }
 
-/** What the host told in this run: a question more is a script more on the wire. */
+/** What a host told last: it is asked for again at once, for who reviews the change, and manifests are large. */
 const told = new Map<string, Probe>()
 
 /** Entries of their trees: an image is read and placed once for all hosts of a run, which share what came of it. */
@@ -81,7 +81,11 @@ async function findCached(kind: Kind, inputs: Inputs & Pinned): Promise<Found | 
 async function read(kind: Kind, inputs: Inputs & Pinned): Promise<Found> {
   const request = imageRequest(inputs.image, inputs.platform)
   const key = `all ${keyOfImage(kind, inputs)}`
-  const { member, facts, image } = await images(key, () => kind.read(request, inputs), signal)
+  return foundOf(await images(key, () => kind.read(request, inputs), signal))
+}
+
+/** What was read, as it is told. */
+export function foundOf({ member, facts, image }: ReadImage): Found {
   return { member, facts, layout: member.layout, tree: member.tree, loaded: member, image }
 }
 
@@ -137,6 +141,7 @@ async function findKept(
   const asking = async () => probe(await targetOf(inputs), { verify: 'none', purpose: 'report', give, signal })
   const given = from?.get(key(treeDigest)) ?? (await asking().catch(() => undefined))
   signal.throwIfAborted()
+  told.clear()
   if (given) for (const tree of give) told.set(key(tree), given)
   const manifest = given?.manifests.get(treeDigest)
   const damage = given && damageOf(treeDigest, given, seen)

@@ -19,7 +19,7 @@ import { pin } from './pin.ts'
 import { configureRegistries } from './registries.ts'
 import { hostOf } from './same-place.ts'
 import { observe } from './session.ts'
-import { hasUnknown, toState } from './state.ts'
+import { hasUnknown, toState, without } from './state.ts'
 import { unreachable } from './unreachable.ts'
 import { configureVerify, verify } from './verify.ts'
 
@@ -173,10 +173,6 @@ function inputsOf(kind: Kind, outs: Values): Values {
 function concernsHost(olds: Values, news: Values): boolean {
   const isSame = ['reference', 'image', 'digest', 'platform', '__stack'].every((key) => olds[key] === news[key])
   return !isSame || olds['drift'] !== undefined
-}
-
-function without(values: Values, keys: readonly string[]): Values {
-  return Object.fromEntries(Object.entries(values).filter(([key]) => !keys.includes(key)))
 }
 
 function blamed(error: ProviderError, program: Values): string {

@@ -25,7 +25,8 @@ export interface Pinned {
   readonly platform: string
 }
 
-interface ReadImage {
+/** What was read of an image, or of a host instead of one. */
+export interface ReadImage {
   readonly member: LoadedMember
   readonly facts: Facts
   readonly image: ImageFacts
@@ -51,7 +52,7 @@ export interface Kind {
    *
    * @returns undefined where there is an image
    */
-  own?(inputs: Inputs): Promise<Found> | undefined
+  own?(inputs: Inputs): Promise<ReadImage> | undefined
   /** What is not as declared outside of the store, in lines for a person. */
   drift?(inputs: Inputs & Pinned & Values): Promise<string[]>
   /** Reads the image: its files, and what it says of itself. */

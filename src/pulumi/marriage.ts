@@ -26,11 +26,10 @@ const maxReasons = 10
 export function rememberDistribution(inputs: Inputs & Pinned, standing: Standing, facts?: ImageFacts): void {
   const { image, digest, platform, root } = inputs
   // On a host it is read at once; an image that this machine has not got is not worth the wait.
-  const load =
+  const read =
     clusterOf(image) === undefined
-      ? () => loadDistribution(cached(image, platform), root)
-      : () => readDistribution(inputs, inputs)
-  const read = () => readOnce(`${image} ${platform} ${keyOf(inputs)}`, load)
+      ? () => readOnce(`${image} ${platform} ${root}`, () => loadDistribution(cached(image, platform), root))
+      : () => readDistribution(inputs, inputs).catch(() => undefined)
   instanceOf(keyOf(inputs)).distribution = { image, digest, facts, standing, read }
 }
 

@@ -1,6 +1,8 @@
 import type { LoadedMember } from '../engine/member.ts'
+import { memory } from '../engine/memory.ts'
 import { unpackFacts } from '../engine/packed-facts.ts'
 import type { ImageFacts } from '../postgres/facts.ts'
+import { signal } from './interrupt.ts'
 
 /** An image that was read. */
 export interface Read {
@@ -47,15 +49,13 @@ export function pairOf(distribution: unknown, extension: string): string {
   return `${distribution} ${extension}`
 }
 
-const reads = new Map<string, Promise<Read | undefined>>()
+/** Entries of their trees. */
+const maxReads = 300_000
+const reads = memory<Read>(maxReads, ({ member }) => member.tree.size)
 
 /** Reads an image once for all hosts of a run that have it; what could not be read is asked for again. */
-export async function readOnce(key: string, read: () => Promise<Read>): Promise<Read | undefined> {
-  const reading = reads.get(key) ?? read().catch(() => undefined)
-  reads.set(key, reading)
-  const found = await reading
-  if (found === undefined) reads.delete(key)
-  return found
+export function readOnce(key: string, read: () => Promise<Read>): Promise<Read | undefined> {
+  return reads(key, read, signal).catch(() => undefined)
 }
 
 const unpacked = new Map<string, ImageFacts | undefined>()

@@ -2,12 +2,13 @@ import { isDeepStrictEqual } from 'node:util'
 import { parseDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
 import { formatPinned, parseReference } from '../model/reference.ts'
-import { findImage } from './find.ts'
+import { findImage, foundOf } from './find.ts'
 import type { Inputs, Kind, Pinned, Values } from './kind.ts'
 import { meantImage } from './named.ts'
 import { review } from './review.ts'
 import { hostOf } from './same-place.ts'
 import { platformOfHost, resolve } from './session.ts'
+import { only } from './state.ts'
 
 /**
  * The inputs with pin, platform and facts. A pin moves only when the reference's text or `repin` does; whatever else
@@ -39,8 +40,7 @@ export async function pin(kind: Kind, olds: Values, inputs: Inputs): Promise<Val
     kind.basis.every((key) => isDeepStrictEqual(olds[key], pinned[key])) &&
     kind.facts.every((fact) => fact in olds)
   if (isProven) {
-    const known = [...kind.facts, ...kind.optional].flatMap((fact) => (fact in olds ? [[fact, olds[fact]]] : []))
-    const proven = { ...pinned, ...Object.fromEntries(known) }
+    const proven = { ...pinned, ...only(olds, [...kind.facts, ...kind.optional]) }
     await kind.remember(proven)
     return proven
   }
@@ -61,15 +61,14 @@ async function foundThere(
   const there = kind.own?.(inputs)
   if (there === undefined) return undefined
   try {
-    const one = await there
+    const one = foundOf(await there)
     const { image, digest } = one.member
     const pinned = { ...inputs, reference: image, image, digest }
     return { ...pinned, ...one.facts, ...(await kind.marry(pinned, one, olds)) }
   } catch (error) {
     const isKnown = hostOf(olds) === hostOf(inputs as unknown as Values) && typeof olds['digest'] === 'string'
     if (!isKnown || !(error instanceof ProviderError) || error.code !== 'HOST_UNREACHABLE') throw error
-    const keys = ['reference', 'image', 'digest', ...kind.facts, ...kind.optional]
-    const known = Object.fromEntries(keys.flatMap((key) => (key in olds ? [[key, olds[key]]] : [])))
+    const known = only(olds, ['reference', 'image', 'digest', ...kind.facts, ...kind.optional])
     const proven = { ...inputs, ...known } as Inputs & Pinned & Values
     await kind.remember(proven)
     return proven

@@ -10,6 +10,7 @@ import type { Inputs, Kind, Pinned, Values } from './kind.ts'
 import { instanceOf, type Standing } from './married.ts'
 import { isSamePlace } from './same-place.ts'
 import { keyOf } from './session.ts'
+import { only } from './state.ts'
 
 /** Inputs for who reviews a change of image. They stay until the next one, so that a state at rest shows none. */
 export const reviewKeys = ['impact', 'changes']
@@ -25,7 +26,7 @@ export async function review(
 ): Promise<Values> {
   const isHere = isSamePlace(olds, inputs) && typeof olds['image'] === 'string'
   if (isHere && ['digest', 'platform', 'include'].every((key) => isDeepStrictEqual(olds[key], inputs[key])))
-    return Object.fromEntries(reviewKeys.flatMap((key) => (key in olds ? [[key, olds[key]]] : [])))
+    return only(olds, reviewKeys)
   const former = isHere ? await formerOf(kind, inputs, olds) : undefined
   const before = isHere ? sideOf(olds, former) : undefined
   const server = instanceOf(keyOf(inputs)).distribution?.standing ?? standingOf(inputs, isHere ? olds : undefined)

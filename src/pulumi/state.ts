@@ -1,3 +1,5 @@
+import type { Values } from './kind.ts'
+
 /** What Pulumi sends in a preview for values that are not known yet. */
 const unknownValue = '04da6b54-80e4-46f7-96ec-b56ff0331ba9'
 
@@ -5,6 +7,15 @@ export function hasUnknown(value: unknown): boolean {
   if (value === unknownValue) return true
   if (Array.isArray(value)) return value.some(hasUnknown)
   return typeof value === 'object' && value !== null && Object.values(value).some(hasUnknown)
+}
+
+/** Those of a resource's properties that it has. */
+export function only(values: Values, keys: readonly string[]): Values {
+  return Object.fromEntries(keys.flatMap((key) => (key in values ? [[key, values[key]]] : [])))
+}
+
+export function without(values: Values, keys: readonly string[]): Values {
+  return Object.fromEntries(Object.entries(values).filter(([key]) => !keys.includes(key)))
 }
 
 /** A value that Pulumi's state can hold: plain data, without `undefined` at any depth. */
