@@ -1,51 +1,75 @@
 // What the proof says of every extension that Debian packages, beside what a real Postgres does with it: the table of
-// docs/marriage.md. Needs root and apt. `-- NAME…` for single packages. Ends with 1 when the two differ anywhere.
-import { mkdtempSync, rmSync } from 'node:fs'
+// docs/marriage.md. Needs root and apt. Ends with 1 when the two differ anywhere.
+//   npm run verdicts -- [--major 15|17|18] [--foreign] [--keep FILE] [NAME…]
+//     --foreign   packages that do not belong there, in place of its own
+//     --keep      has the verdicts so far, a line of JSON each; a run that was cut goes on from there
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { debianImages } from '../test/support/debian-images.ts'
+import { parseArgs } from 'node:util'
 import { debianBase, namesIn } from '../test/support/debian-packages.ts'
-import { startDockerRegistry } from '../test/support/docker-registry.ts'
-import { casesOf } from '../test/support/verdict-cases.ts'
+import { casesOf, foreignCases, releases } from '../test/support/verdict-cases.ts'
 import { VerdictServer } from '../test/support/verdict-server.ts'
-import { type Verdict, verdictOf } from '../test/support/verdicts.ts'
+import { type Case, type Verdict, verdictOf } from '../test/support/verdicts.ts'
 
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    major: { type: 'string', default: '15' },
+    foreign: { type: 'boolean', default: false },
+    keep: { type: 'string' },
+  },
+})
+const release = releases[values.major]
+if (release === undefined) throw new Error(`--major is one of ${Object.keys(releases).join(', ')}`)
+const verdicts: Verdict[] =
+  values.keep !== undefined && existsSync(values.keep)
+    ? readFileSync(values.keep, 'utf8')
+        .trim()
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line))
+    : []
+const known = new Set(verdicts.map(({ name, what }) => `${name} ${what}`))
+const isWanted = (name: string) => positionals.length === 0 || positionals.includes(name)
 const folder = mkdtempSync(join(tmpdir(), 'pgoci-verdicts-'))
-const images = await debianImages()
-const registry = await startDockerRegistry(images)
-const verdicts: Verdict[] = []
 try {
-  const server = await VerdictServer.start(
-    folder,
-    `${registry.host}/debian/postgres:15`,
-    { settings: { [registry.host]: { insecure: true } } },
-    join(images, 'controller'),
-  )
-  const names = process.argv.slice(2).length > 0 ? process.argv.slice(2) : namesIn(await debianBase())
-  for (const name of names)
-    for (const one of await casesOf(name)) {
-      const verdict = await verdictOf(server, one)
-      verdicts.push(verdict)
-      print(verdict)
-    }
+  const server = await VerdictServer.start(folder, release)
+  for await (const one of allCases(release)) {
+    const verdict = await verdictOf(server, one)
+    verdicts.push(verdict)
+    if (values.keep !== undefined) appendFileSync(values.keep, `${JSON.stringify(verdict)}\n`)
+    print(verdict)
+  }
   printCounts()
   if (verdicts.some(({ wrong }) => wrong.length > 0)) process.exitCode = 1
 } finally {
-  await registry.close()
   rmSync(folder, { recursive: true, force: true })
 }
 
+async function* allCases(of: (typeof releases)[string]): AsyncGenerator<Case> {
+  const isOpen = (name: string, what: string) => isWanted(name) && !known.has(`${name} ${what}`)
+  if (values.foreign) {
+    for (const other of of.foreign) yield* foreignCases(of, other, isOpen)
+    return
+  }
+  // Its last one.
+  for (const name of namesIn(await debianBase(of)))
+    if (isOpen(name, 'alone')) yield* (await casesOf(of, name)).filter(({ what }) => isOpen(name, what))
+}
+
 function printCounts(): void {
-  const rows = Map.groupBy(verdicts, ({ what, proof, reality, wrong }) =>
-    [what, proof, reality, wrong.length > 0 ? 'WRONG' : 'right'].join(' | '),
+  const rows = Map.groupBy(verdicts, ({ what, proof, rules, reality, wrong }) =>
+    [what, [proof, ...rules].join(', '), reality, wrong.length > 0 ? 'WRONG' : 'right'].join(' | '),
   )
   process.stdout.write('\n| packed | proof | reality | verdict | images |\n|---|---|---|---|---|\n')
   for (const [row, all] of [...rows].sort()) process.stdout.write(`| ${row} | ${all.length} |\n`)
 }
 
-function print({ name, what, proof, reality, wrong, details }: Verdict): void {
+function print({ name, what, proof, rules, reality, wrong, details }: Verdict): void {
+  const told = [proof, ...rules].join(', ')
   process.stdout.write(
-    `${wrong.length > 0 ? 'WRONG' : 'right'}  ${name.padEnd(36)} ${what.padEnd(22)} ${proof.padEnd(13)} ${reality}\n`,
+    `${wrong.length > 0 ? 'WRONG' : 'right'}  ${name.padEnd(36)} ${what.padEnd(22)} ${told.padEnd(30)} ${reality}\n`,
   )
   if (process.env['VERBOSE']) for (const line of details) process.stdout.write(`       . ${line}\n`)
   for (const line of wrong) process.stdout.write(`       ! ${line}\n`)

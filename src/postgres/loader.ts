@@ -39,10 +39,10 @@ export class Loader {
     if (found === undefined) return undefined
     const folders = [...this.#first, ...by.runpath.flatMap((one) => foldersOf(one, by))]
     for (const folder of folders) {
-      const there = found.get(folder)?.find(({ binary }) => fits(binary, by))
+      const there = found.get(folder)?.find(({ binary }) => isForSame(binary, by))
       if (there) return there
     }
-    return found.get('')?.find(({ binary }) => fits(binary, by))
+    return found.get('')?.find(({ binary }) => isForSame(binary, by))
   }
 
   #add(party: Party): void {
@@ -79,7 +79,8 @@ export class Loader {
   }
 }
 
-function fits(one: BinaryFacts, other: BinaryFacts): boolean {
+/** Whether both are for the same processor. */
+export function isForSame(one: BinaryFacts, other: BinaryFacts): boolean {
   return one.machine === other.machine && one.class === other.class
 }
 

@@ -1,7 +1,7 @@
 import { nameOf } from '../model/tree.ts'
 import type { BinaryFacts } from './facts.ts'
 import { type Found, shownPath, some } from './finding.ts'
-import { Loader, type Provider, sonameOf } from './loader.ts'
+import { isForSame, Loader, type Provider, sonameOf } from './loader.ts'
 import type { Marriage, Party, Rule } from './prove.ts'
 import { isLive, serverOf } from './rules-modules.ts'
 
@@ -15,10 +15,10 @@ export const libraryRules: Rule = function* (marriage) {
   // A server that runs has loaded its own, whatever comes later.
   const alone = new Loader([distribution])
   const loader = new Loader([distribution, extension, ...others], alone.closure(server))
-  const needs = needsOf(extension, loader)
+  const needs = needsOf(native(extension, server), loader)
   yield* missing(needs, marriage)
   yield* olderThanNeeded(needs, marriage)
-  yield* unopened(extension, loader)
+  yield* unopened(native(extension, server), loader)
   const used = alone.closure([...binaries.filter(isLive), ...server])
   const isUsed = new Set([...used.values()].map(({ binary }) => binary))
   const isInstalled = distribution.facts.server?.mode === 'installed'
@@ -33,6 +33,11 @@ export const libraryRules: Rule = function* (marriage) {
     yield* clashes(extension, other, { whose: `the extension ${other.name}`, isUsed: () => true })
 }
 
+/** Of what is for another processor, that alone is told: its libraries are not to be had either. */
+function native({ facts }: Party, [server]: readonly BinaryFacts[]): BinaryFacts[] {
+  return facts.binaries.filter((one) => server === undefined || isForSame(one, server))
+}
+
 interface Need {
   readonly by: BinaryFacts
   readonly name: string
@@ -40,8 +45,9 @@ interface Need {
 }
 
 /** Of everything in the image that a server or a person may start, and of the libraries in it that these lead to. */
-function needsOf(extension: Party, loader: Loader): Need[] {
-  const starts = extension.facts.binaries.filter(
+function needsOf(binaries: readonly BinaryFacts[], loader: Loader): Need[] {
+  const brought = new Set(binaries)
+  const starts = binaries.filter(
     ({ path, magic }) => magic !== undefined || /^live\/lib\/[^/]+\.so$/.test(path) || /\/s?bin\/[^/]+$/.test(path),
   )
   const needs: Need[] = []
@@ -53,7 +59,7 @@ function needsOf(extension: Party, loader: Loader): Need[] {
       if (name.includes('/') || needs.length > maxSteps) continue
       const found = loader.find(name, by)
       needs.push({ by, name, found })
-      if (found?.party !== extension || seen.has(found.binary)) continue
+      if (found === undefined || !brought.has(found.binary) || seen.has(found.binary)) continue
       seen.add(found.binary)
       open.push(found.binary)
     }
@@ -95,8 +101,8 @@ const lacking = {
 }
 
 /** dlopen(3): a module may open a library by its name, as mysql_fdw does; or it has the name for another reason. */
-function* unopened({ facts }: Party, loader: Loader): Iterable<Found> {
-  for (const by of facts.binaries)
+function* unopened(binaries: readonly BinaryFacts[], loader: Loader): Iterable<Found> {
+  for (const by of binaries)
     for (const name of by.opens ?? []) {
       if (loader.find(name, by)) continue
       yield {

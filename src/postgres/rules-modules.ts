@@ -2,6 +2,7 @@ import { nameOf } from '../model/tree.ts'
 import type { BinaryFacts, ImageFacts } from './facts.ts'
 import { type Found, shownPath, some } from './finding.ts'
 import { libcKind } from './libc.ts'
+import { isForSame } from './loader.ts'
 import type { ModuleMagic } from './magic.ts'
 import type { Marriage, Rule } from './prove.ts'
 
@@ -64,7 +65,7 @@ function* foreignBuild({ distribution, extension }: Marriage): Iterable<Found> {
 function* foreignMachine({ distribution, extension }: Marriage): Iterable<Found> {
   const server = serverOf(distribution.facts)
   if (server === undefined) return
-  const foreign = extension.facts.binaries.filter((one) => one.machine !== server.machine || one.class !== server.class)
+  const foreign = extension.facts.binaries.filter((one) => !isForSame(one, server))
   const [first] = foreign.toSorted((a, b) => rank(a) - rank(b))
   if (first === undefined) return
   yield {

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { command } from './command.ts'
+import type { Statements } from './verdict-statements.ts'
 
 export interface PostgresRoot {
   /** Where its cluster and its mounts are. */
@@ -18,19 +19,14 @@ const script = join(import.meta.dirname, 'postgres-says.sh')
 /**
  * What a real server, started for this, says against each statement; '' for nothing. Where it asks for it, the libraries
  * are preloaded.
- *
- * @param options.preloadable by statement, what to preload for it
  */
-export async function postgresSays(
-  root: PostgresRoot,
-  statements: readonly string[],
-  preloadable: ReadonlyMap<string, string>,
-): Promise<Map<string, string>> {
-  const first = await ask(root, statements, [])
+export async function postgresSays(root: PostgresRoot, statements: Statements): Promise<Map<string, string>> {
+  const all = [...statements.keys()]
+  const first = await ask(root, all, [])
   const wishes = [...first].filter(([, said]) => /shared_preload_libraries|preloaded|after startup/.test(said))
   if (wishes.length === 0) return first
-  const preload = new Set(wishes.flatMap(([statement]) => preloadable.get(statement) ?? []))
-  return ask(root, statements, [...preload])
+  const preload = new Set(wishes.flatMap(([statement]) => statements.get(statement) ?? []))
+  return ask(root, all, [...preload])
 }
 
 async function ask(

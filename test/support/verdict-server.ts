@@ -11,10 +11,10 @@ import { localTransport } from '../../src/host/local.ts'
 import type { Digest } from '../../src/model/digest.ts'
 import { parseReference } from '../../src/model/reference.ts'
 import { openCache } from '../../src/oci/cache.ts'
-import type { Environment } from '../../src/oci/environment.ts'
 import type { Image } from '../../src/oci/image.ts'
 import { openSource } from '../../src/oci/open.ts'
 import type { ImageFacts } from '../../src/postgres/facts.ts'
+import { debianBase, type Release } from './debian-packages.ts'
 import type { PostgresRoot } from './postgres-says.ts'
 
 const platform = `linux/${process.arch === 'arm64' ? 'arm64' : 'amd64'}`
@@ -36,8 +36,10 @@ export class VerdictServer {
   readonly #member: LoadedMember
   readonly #change: (changes: Parameters<typeof converge>[1]) => Promise<unknown>
 
-  static async start(folder: string, reference: string, environment: Environment, cache: string) {
-    const request = await requestOf(reference, environment, cache)
+  /** @param folder for its store and cluster */
+  static async start(folder: string, release: Release): Promise<VerdictServer> {
+    const base = await debianBase(release)
+    const request = await requestOf(`oci:${base}/oci:postgres`, join(base, 'cache'))
     const { member, image } = await loadDistribution(request, join(folder, 'store'))
     const { layers } = await readImageOf(request)
     const server = new VerdictServer(folder, { member, facts: image, layers })
@@ -72,7 +74,8 @@ export class VerdictServer {
 
   /** Installs the extension, in the place of the one before, and says how the server is run. */
   async add({ digest, member }: LoadedExtension): Promise<PostgresRoot> {
-    await this.#change([put('extension', digest, member)])
+    // One for another major would wait, unseen, until its distribution comes.
+    await this.#change([put('extension', digest, { ...member, major: this.#member.major })])
     const store = join(this.#folder, 'store')
     const home = join(store, 'instances/main')
     const [live = ''] = readdirSync(join(home, 'live'))
@@ -86,15 +89,15 @@ export class VerdictServer {
 /** Reads the only image of an OCI layout, for a distribution that it may be built on. */
 export async function loadLayout(layout: string, { layers }: Pick<VerdictServer, 'layers'>): Promise<LoadedExtension> {
   const { manifests } = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8'))
-  const request = await requestOf(`oci:${layout}@${manifests[0].digest}`, {}, join(layout, 'cache'))
+  const request = await requestOf(`oci:${layout}@${manifests[0].digest}`, join(layout, 'cache'))
   const base = layers.map(({ diffId }) => String(diffId))
   const { member, image } = await loadExtension(request, base)
   return { digest: request.digest, member, facts: image }
 }
 
-async function requestOf(text: string, environment: Environment, cache: string): Promise<ImageRequest> {
+async function requestOf(text: string, cache: string): Promise<ImageRequest> {
   const reference = parseReference(text)
-  const source = openSource(reference, environment)
+  const source = openSource(reference, {})
   const digest = reference.digest ?? (await source.resolve(reference.tag)).digest
   return { source, reference, digest, platform, cache: openCache(cache) }
 }
