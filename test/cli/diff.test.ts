@@ -103,7 +103,7 @@ test('trouble is 2: kinds that cannot be compared, what is not there, a wrong co
   const mixed = await diff(image('pg18.4'), image('cube1.4'))
   expect(mixed).toMatchObject({ code: 2, stdout: '' })
   expect(mixed.stderr).toMatch(
-    /^Cannot compare oci:\S+ with oci:\S+: one is a distribution, the other an extension; name two of the same kind\n$/,
+    /^Cannot compare oci:\S+ with oci:\S+: one is a distribution, the other an extension; name two of the same kind, and with --base what an extension was built on\n$/,
   )
   expect((await diff(image('cube1.4'), image('gone'))).code).toBe(2)
   expect((await diff(image('cube1.4'))).code).toBe(2)
