@@ -54,7 +54,7 @@ export async function loadExtension(request: ImageRequest, base?: readonly strin
   const place = (path: string) => (has(path) ? placeOf(path) : undefined)
   const placed = new Map(placeExtension(flat.tree, flat.pinned, place).map(({ path, entry }) => [path, entry]))
   const { include } = part
-  const kind = `extension-facts-v3${include ? `-${shortDigest(digestOf(include.join('\n')))}` : ''}`
+  const kind = `extension-facts-v4${include ? `-${shortDigest(digestOf(include.join('\n')))}` : ''}`
   const image = await flat.derived(kind, factsSchema, () =>
     readFacts(flat, {
       placeOf: place,
