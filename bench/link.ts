@@ -1,8 +1,11 @@
 import { once } from 'node:events'
 import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
 
-/** `lan` only counts; `wan` has 20 ms there and back, and 100 Mbit/s each way; `far` has the 20 ms alone. */
-export type LinkKind = 'lan' | 'wan' | 'far'
+/**
+ * `lan` only counts; `wan` has 20 ms there and back, and 100 Mbit/s each way; `far` has the 20 ms alone; `narrow` has
+ * 5 Mbit/s, for tests.
+ */
+export type LinkKind = 'lan' | 'wan' | 'far' | 'narrow'
 
 export interface Link {
   readonly port: number
@@ -13,7 +16,8 @@ export interface Link {
 }
 
 const oneWay = 10
-const bytesPerMillisecond = 100_000_000 / 8 / 1000
+/** Bytes in a millisecond. */
+const megabits = (count: number) => (count * 1_000_000) / 8 / 1000
 // As much as the path holds and a router's queue; then the sender has to wait.
 const maxUnderway = 512 * 1024
 
@@ -23,7 +27,7 @@ export async function startLink(port: number, kind: LinkKind, host: string = '12
   const sockets = new Set<Socket>()
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (near) => {
     const far = createConnection({ port, host, noDelay: true, allowHalfOpen: true })
-    const carry = { lan: atOnce, wan: slowly(bytesPerMillisecond), far: slowly(Number.POSITIVE_INFINITY) }[kind]
+    const carry = carriers[kind]
     carry(near, far, (bytes) => (counts.sent += bytes))
     carry(far, near, (bytes) => (counts.received += bytes))
     for (const [one, other] of [
@@ -76,10 +80,19 @@ const slowly =
       underway += chunk.length
       if (underway > maxUnderway) from.pause()
       deliver(chunk.length, () => {
-        underway -= chunk.length
-        if (to.writable) to.write(chunk)
-        if (underway <= maxUnderway) from.resume()
+        // What the next line does not take yet is still underway: no router keeps megabytes for each connection.
+        to.write(chunk, () => {
+          underway -= chunk.length
+          if (underway <= maxUnderway) from.resume()
+        })
       })
     })
     from.on('end', () => deliver(0, () => to.end()))
   }
+
+const carriers: Record<LinkKind, Carry> = {
+  lan: atOnce,
+  wan: slowly(megabits(100)),
+  far: slowly(Number.POSITIVE_INFINITY),
+  narrow: slowly(megabits(5)),
+}

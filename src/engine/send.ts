@@ -6,6 +6,7 @@ import type { Freed } from '../host/freed.ts'
 import { push, type Remote, type StoreTarget } from '../host/store.ts'
 import { digestOf, hexOf } from '../model/digest.ts'
 import { type Code, ProviderError } from '../model/error.ts'
+import { inTurns } from '../oci/shared.ts'
 import type { Generation } from './generation.ts'
 import { type Compression, type Pack, type Packing, packTrees } from './pack.ts'
 import type { Record } from './record.ts'
@@ -55,22 +56,21 @@ export async function send(
   const attempt = (remotes: ReadonlyMap<Pack, Remote>) => {
     const fetched = [...remotes.values()].reduce((sum, { size }) => sum + size, 0)
     const pushed = shared.filter((pack) => !remotes.has(pack))
-    return push(
-      target,
-      {
-        transaction,
-        expected: shipment.expected,
-        next: generation.number,
-        distribution: generation.key,
-        compression,
-        // A tenth for what blocks waste, and a kilobyte for each entry of a folder.
-        kilobytes: Math.ceil((bytes * 1.1 + fetched) / 1024) + entries,
-        inodes: packs.reduce((sum, { names }) => sum + names.length, 0) + entries,
-        stream: inTurn([...pushed.map(({ read }) => read), rest]),
-        remotes: [...remotes.values()],
-      },
-      signal,
-    )
+    const stream = concatenated([...pushed.map(({ read }) => read), rest])
+    const change = {
+      transaction,
+      expected: shipment.expected,
+      next: generation.number,
+      distribution: generation.key,
+      compression,
+      // A tenth for what blocks waste, and a kilobyte for each entry of a folder.
+      kilobytes: Math.ceil((bytes * 1.1 + fetched) / 1024) + entries,
+      inodes: packs.reduce((sum, { names }) => sum + names.length, 0) + entries,
+      stream,
+      remotes: [...remotes.values()],
+    }
+    const begin = () => push(target, change, signal)
+    return remotes.size > 0 ? begin() : inLine(stream, begin, options.signal)
   }
   const { relay } = options
   const offer = async (pack: Pack) => [pack, await relay?.offer(pack, compression, signal)] as const
@@ -94,8 +94,27 @@ export async function send(
 /** With which a push ends that got another pack than it should have. */
 const signsOfAnother: readonly Code[] = ['STORE_CHANGED', 'DIGEST_MISMATCH', 'HOST_REFUSED', 'HOST_UNREACHABLE']
 
+/** Hosts that are sent to at once. More would share the line, all end late, and wait long for a word on a narrow one. */
+const maxUploads = 16
+const uploads = inTurns(maxUploads)
+
+/** Begins a push when it is its turn, which ends when the last of its bytes is on the way: others need the line then. */
+async function inLine<T>(stream: Readable, begin: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  const { pushing } = await uploads(
+    'out',
+    async () => {
+      const pushing = begin()
+      const sent = new Promise((resolve) => stream.once('close', resolve))
+      await Promise.race([sent, pushing]).catch(() => {})
+      return { pushing }
+    },
+    signal,
+  )
+  return pushing
+}
+
 /** One stream after the other, each opened in its turn. */
-function inTurn(parts: readonly (() => Readable)[]): Readable {
+function concatenated(parts: readonly (() => Readable)[]): Readable {
   const all = async function* () {
     for (const open of parts) yield* open() as AsyncIterable<Buffer>
   }

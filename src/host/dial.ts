@@ -1,3 +1,4 @@
+import { connect as connectSocket, type Socket } from 'node:net'
 import ssh2, { type Client, type ClientChannel } from 'ssh2'
 import { ProviderError } from '../model/error.ts'
 import { printable } from '../model/quote.ts'
@@ -6,11 +7,11 @@ import { type Credentials, credentialsOf } from './credentials.ts'
 import { hostKeyCheck } from './host-key.ts'
 import { shutOut, unreachable } from './refusal.ts'
 import { dialTimeout, retried } from './retry.ts'
+import { type Keepalive, usualKeepalive, watchSilence } from './silence.ts'
 
 export interface DialOptions {
   readonly signal?: AbortSignal
-  /** A host that is silent for this long is asked; after `count` unanswered questions it is lost. */
-  readonly keepalive?: { readonly milliseconds: number; readonly count: number }
+  readonly keepalive?: Keepalive
 }
 
 /** A connection that was made. What ends it later ends `lost`, which never rejects. */
@@ -44,7 +45,7 @@ interface Attempt extends DialOptions {
 }
 
 async function login(endpoint: Endpoint, argument: string, options: Attempt): Promise<Dialled> {
-  const { signal, through, keepalive = { milliseconds: 5000, count: 3 } } = options
+  const { signal, through, keepalive = usualKeepalive } = options
   signal?.throwIfAborted()
   const [hostKey, credentials] = [await hostKeyCheck(endpoint, argument), await credentialsOf(endpoint)]
   const timeout = dialTimeout(endpoint)
@@ -88,32 +89,33 @@ async function login(endpoint: Endpoint, argument: string, options: Attempt): Pr
     client.on('banner', (text) => {
       atLogin = text.trim().split('\n').at(-1)
     })
-    client.once('ready', () => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
-      // Nagle's algorithm costs 40 ms an exec (D-ssh, fact 5).
-      if (!through) client.setNoDelay(true)
-      resolve({ client, lost })
-    })
-    const connect = (sock?: ClientChannel) =>
+    const begin = (sock: Socket | ClientChannel) => {
+      client.once('ready', () => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', onAbort)
+        watchSilence(sock, keepalive, (why) => giveUp(new Error(why)))
+        resolve({ client, lost })
+      })
       client.connect({
-        host: endpoint.host,
-        port: endpoint.port ?? 22,
+        sock,
         username: endpoint.user ?? 'root',
         readyTimeout: timeout,
+        // It only asks: its own count would lose a host whose answer stands behind much that we sent.
         keepaliveInterval: keepalive.milliseconds,
-        keepaliveCountMax: keepalive.count,
+        keepaliveCountMax: Number.POSITIVE_INFINITY,
         algorithms: { serverHostKey: hostKey.algorithms },
         hostVerifier: hostKey.accepts,
         ...credentials.config,
         // Many hosts take a password by this way only.
         tryKeyboard: endpoint.password !== undefined,
-        ...(sock ? { sock } : {}),
       })
-    if (!through) return void connect()
+    }
+    const [host, port] = [endpoint.host, endpoint.port ?? 22]
+    // Nagle's algorithm costs 40 ms an exec (D-ssh, fact 5).
+    if (!through) return begin(connectSocket({ host, port, noDelay: true }))
     through.outer.lost.then((why) => giveUp(new Error(`${through.name}: ${why}`)))
-    through.outer.client.forwardOut('127.0.0.1', 0, endpoint.host, endpoint.port ?? 22, (error, channel) =>
-      error ? giveUp(error) : connect(channel),
+    through.outer.client.forwardOut('127.0.0.1', 0, host, port, (error, channel) =>
+      error ? giveUp(error) : begin(channel),
     )
   })
 }

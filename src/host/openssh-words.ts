@@ -3,6 +3,7 @@ import { quote } from '../model/quote.ts'
 import type { Endpoint } from './connection.ts'
 import { localPath } from './local-path.ts'
 import { shellQuote } from './shell.ts'
+import type { Keepalive } from './silence.ts'
 
 /** What was written to disk for one hop, because ssh takes it by path only. */
 interface HopFiles {
@@ -20,7 +21,7 @@ export interface Hop {
 
 export interface SshSettings {
   readonly timeout: number
-  readonly keepalive: { readonly milliseconds: number; readonly count: number }
+  readonly keepalive: Keepalive
 }
 
 /**

@@ -9,6 +9,7 @@ import { type HopFolder, recording, refusedKey, writeHops } from './openssh-file
 import { isKeyRefused, notConnected } from './openssh-refusal.ts'
 import { sshWords } from './openssh-words.ts'
 import { dialTimeout, retried } from './retry.ts'
+import { usualKeepalive } from './silence.ts'
 
 /**
  * A connection by this machine's `ssh`, for what ssh2 cannot do: certificates, FIDO keys, GSSAPI, ProxyCommand. The
@@ -61,7 +62,7 @@ async function startMaster(
   folder: HopFolder,
   options: DialOptions & { readonly keep?: boolean },
 ): Promise<{ readonly line: Line } | Ended> {
-  const { signal, keepalive = { milliseconds: 5000, count: 3 } } = options
+  const { signal, keepalive = usualKeepalive } = options
   const [{ endpoint } = { endpoint: undefined }] = folder.hops
   if (endpoint === undefined) throw new TypeError('Cannot connect without a host')
   const timeout = dialTimeout(endpoint)

@@ -1,18 +1,14 @@
-/** `berkeley` is rpm's before 4.16, and `journal` what its SQLite has not yet written where it belongs. */
-export type PackageDatabase = 'dpkg' | 'apk' | 'rpm' | 'berkeley' | 'journal'
+type Database = 'dpkg' | 'apk' | 'rpm'
 
-const rpm = '^(?:usr/lib/sysimage|var/lib)/rpm/'
-const places: readonly { database: PackageDatabase; pattern: RegExp }[] = [
+const places: readonly { database: Database; pattern: RegExp }[] = [
   // Distroless images have a file a package in status.d.
   { database: 'dpkg', pattern: /^var\/lib\/dpkg\/(?:status|status\.d\/(?!.*\.md5sums$)[^/]+)$/ },
   { database: 'apk', pattern: /^(?:usr\/)?lib\/apk\/db\/installed$/ },
-  { database: 'rpm', pattern: new RegExp(`${rpm}(?:rpmdb\\.sqlite|Packages\\.db)$`) },
-  { database: 'berkeley', pattern: new RegExp(`${rpm}Packages$`) },
-  { database: 'journal', pattern: new RegExp(`${rpm}rpmdb\\.sqlite-wal$`) },
+  { database: 'rpm', pattern: /^(?:usr\/lib\/sysimage|var\/lib)\/rpm\/(?:rpmdb\.sqlite|Packages(?:\.db)?)$/ },
 ]
 
 /** Which package manager keeps its records at this path of an image. */
-export function packageDatabase(path: string): PackageDatabase | undefined {
+export function packageDatabase(path: string): Database | undefined {
   return places.find(({ pattern }) => pattern.test(path))?.database
 }
 

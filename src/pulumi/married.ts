@@ -1,8 +1,6 @@
-import type { Pair } from '../engine/kept.ts'
 import type { LoadedMember } from '../engine/member.ts'
 import { memory } from '../engine/memory.ts'
 import { unpackFacts } from '../engine/packed-facts.ts'
-import { toPart } from '../engine/part.ts'
 import type { ImageFacts } from '../postgres/facts.ts'
 import { signal } from './interrupt.ts'
 
@@ -34,7 +32,7 @@ interface Instance {
     read(): Promise<Read | undefined>
   }
   readonly extensions: Map<string, Checked>
-  /** Pairs that were proven, by their keys. */
+  /** Pairs of digests, distribution's and extension's, that were proven. */
   readonly proven: Set<string>
 }
 
@@ -47,8 +45,8 @@ export function instanceOf(key: string): Instance {
   return known
 }
 
-export function keyOfPair({ distribution, extension, platform, part }: Pair): string {
-  return JSON.stringify([distribution, extension, platform, toPart(part)])
+export function pairOf(distribution: unknown, extension: string): string {
+  return `${distribution} ${extension}`
 }
 
 /** Entries of their trees. */

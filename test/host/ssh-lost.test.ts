@@ -1,7 +1,9 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { type Link, startLink } from '../../bench/link.ts'
 import { connect } from '../../src/host/connect.ts'
 import type { Connection } from '../../src/host/connection.ts'
 import { stalling } from '../support/damage.ts'
@@ -66,6 +68,43 @@ describe.skipIf(lacks('/usr/sbin/sshd'))('a real sshd (needs openssh-server)', (
       expect(stagingOf(target.root)).toEqual([])
     },
   )
+
+  describe('behind a link that is narrow', () => {
+    // On such a link an answer waits longer than this behind what SSH lets be underway before its question, 2 MiB.
+    const keepalive = { milliseconds: 500, count: 3 }
+    let link: Link
+    beforeAll(async () => {
+      link = await startLink(sshd.port, 'narrow')
+      atEnd(() => link.close())
+    })
+    const ways = () =>
+      Promise.all(
+        (['ssh2', 'openssh'] as const).map((transport) =>
+          connected({ ...base, port: link.port, transport }, { keepalive }),
+        ),
+      )
+
+    test('a host whose answers wait behind an upload is not lost', async () => {
+      const bytes = 4 * 1024 ** 2
+      const answers = (await ways()).map((way) => way.exec('wc -c', { stdin: 'x'.repeat(bytes) }))
+      for (const answer of await Promise.all(answers)) expect(answer).toMatchObject({ code: 0, stdout: `${bytes}\n` })
+    })
+
+    test('a host that freezes in the middle of an upload is', async () => {
+      let begun = 0
+      const onOutput = () => {
+        begun += 1
+        if (begun === 2) sshd.signalSessions('SIGSTOP')
+      }
+      const running = (await ways()).map((way) =>
+        way.exec('echo begun; cat >/dev/null', { stdin: Readable.from(endless(), { objectMode: false }), onOutput }),
+      )
+      const [ssh2, openssh] = await Promise.all(running)
+      sshd.signalSessions('SIGCONT')
+      expect(ssh2).toMatchObject({ code: undefined, lost: 'it has said nothing for 2 s' })
+      expect(openssh).toMatchObject({ code: undefined, lost: 'ssh lost the connection' })
+    })
+  })
 
   test('a command that says nothing for too long is given up', async () => {
     const transport = await connected(base)
@@ -156,3 +195,7 @@ describe('an address where no SSH server is', () => {
     )
   })
 })
+
+function* endless(): Iterable<Buffer> {
+  for (;;) yield Buffer.alloc(64 * 1024)
+}

@@ -48,9 +48,7 @@ test.each([
   ['lib/apk/db/installed', 'apk'],
   ['usr/lib/apk/db/installed', 'apk'],
   ['usr/lib/sysimage/rpm/rpmdb.sqlite', 'rpm'],
-  ['usr/lib/sysimage/rpm/Packages.db', 'rpm'],
-  ['var/lib/rpm/Packages', 'berkeley'],
-  ['var/lib/rpm/rpmdb.sqlite-wal', 'journal'],
+  ['var/lib/rpm/Packages', 'rpm'],
   ['srv/var/lib/dpkg/status', undefined],
 ])('%s belongs to %s', (path, database) => {
   expect(packageDatabase(path)).toBe(database)

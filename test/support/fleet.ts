@@ -159,8 +159,7 @@ export class Fleet {
       'StrictModes no',
       'UsePAM no',
       'PermitRootLogin yes',
-      // A login shell of depth 2 is not sshd's own, so bash leaves the user's .bashrc alone.
-      `SetEnv TMPDIR=${scratch} SHLVL=2`,
+      `SetEnv TMPDIR=${scratch}`,
       // Says which commands are run.
       'LogLevel VERBOSE',
     ]
