@@ -30,6 +30,8 @@ const verdicts: Verdict[] =
         .filter(Boolean)
         .map((line) => JSON.parse(line))
     : []
+/** What apt could not install. */
+const unmade: string[] = []
 const known = new Set(verdicts.map(({ name, what }) => `${name} ${what}`))
 const isWanted = (name: string) => positionals.length === 0 || positionals.includes(name)
 const folder = mkdtempSync(join(tmpdir(), 'pgoci-verdicts-'))
@@ -42,7 +44,8 @@ try {
     print(verdict)
   }
   printCounts()
-  if (verdicts.some(({ wrong }) => wrong.length > 0)) process.exitCode = 1
+  if (unmade.length > 0) process.stdout.write(`\nNot installed by apt: ${unmade.join(', ')}\n`)
+  if (verdicts.some(({ wrong }) => wrong.length > 0) || unmade.length > 0) process.exitCode = 1
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
@@ -53,9 +56,16 @@ async function* allCases(of: (typeof releases)[string]): AsyncGenerator<Case> {
     for (const other of of.foreign) yield* foreignCases(of, other, isOpen)
     return
   }
-  // Its last one.
-  for (const name of namesIn(await debianBase(of)))
-    if (isOpen(name, 'alone')) yield* (await casesOf(of, name)).filter(({ what }) => isOpen(name, what))
+  for (const name of namesIn(await debianBase(of))) {
+    // Its last one.
+    if (!isOpen(name, 'alone')) continue
+    try {
+      yield* (await casesOf(of, name, folder)).filter(({ what }) => isOpen(name, what))
+    } catch (error) {
+      unmade.push(name)
+      process.stderr.write(`unmade ${name}: ${String(error).slice(-2000)}\n`)
+    }
+  }
 }
 
 function printCounts(): void {

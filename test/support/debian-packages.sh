@@ -21,7 +21,7 @@ in_overlay() { # in_overlay LOWER FOLDER DEBS PROGRAM…: with / made of LOWER a
     mount -t overlay overlay -o "lowerdir=$lower,upperdir=$folder/upper,workdir=$folder/work" "$root"
     mount --bind /dev "$root/dev" && mount -t proc proc "$root/proc" && mount -t tmpfs tmpfs "$root/tmp"
     mount --bind "$debs" "$root/var/cache/apt/archives"
-    exec chroot "$root" "$@"' sh "$@" || code=$?
+    exec chroot "$root" env -u TMPDIR "$@"' sh "$@" || code=$?
   rm -rf "$2/work" "$2/merged"
   return "$code"
 }
@@ -30,7 +30,7 @@ with_lists() { # with_lists LISTS PROGRAM…: an apt that knows nothing but LIST
   lists=$1 program=$2
   shift 2
   "$program" -o "Dir=$lists" -o "Dir::State::status=$lists/status" -o "APT::Architecture=$(cat "$lists/architecture")" \
-    -o "APT::Architectures=$(cat "$lists/architecture")" -o APT::Sandbox::User=root -o Acquire::Languages=none "$@"
+    -o "APT::Architectures=$(cat "$lists/architecture")" -o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::Check-Valid-Until=false "$@"
 }
 
 names_of() { # names_of MAJOR: of what apt-cache has found
@@ -39,7 +39,8 @@ names_of() { # names_of MAJOR: of what apt-cache has found
 
 bootstrap() { # bootstrap SUITE MAJOR: into the bundle
   # shellcheck disable=SC2016
-  mmdebstrap --quiet --variant=minbase --include="postgresql-$2" \
+  # A mirror may be behind.
+  mmdebstrap --quiet --variant=minbase --include="postgresql-$2" --aptopt='Acquire::Check-Valid-Until "false"' \
     --setup-hook='mkdir -p "$1/etc/postgresql-common/createcluster.d"' \
     --setup-hook='echo "create_main_cluster = false" >"$1/etc/postgresql-common/createcluster.d/none.conf"' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \

@@ -5,6 +5,7 @@
 #   STORE          a folder that is to be seen in the root at its own path
 #   LIBRARY_PATH   of the server
 #   PRELOAD        shared_preload_libraries
+#   SETTINGS       more words for the server, as a shell has them
 set -eu
 work=$1 from=$2 bin=$3
 root=$work/merged
@@ -38,7 +39,7 @@ run() {
 
 if [ ! -e "$work/data/PG_VERSION" ]; then run initdb --no-sync --auth=trust >/dev/null; fi
 if ! run pg_ctl start --wait --silent --log=/tmp/log -o "-c fsync=off -c listen_addresses= -c unix_socket_directories=/tmp \
-  -c shared_preload_libraries=${PRELOAD-} -c wal_level=logical -c statement_timeout=120s" </dev/null; then
+  -c shared_preload_libraries=${PRELOAD-} -c wal_level=logical -c statement_timeout=120s ${SETTINGS-}" </dev/null; then
   sed -n 's/.*FATAL: */FATAL: /p' "$root/tmp/log" | head -n 1
   echo '-- ended'
   exit 0

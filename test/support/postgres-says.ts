@@ -12,6 +12,7 @@ export interface PostgresRoot {
   /** Folder that is seen in the root at its own path. */
   readonly store?: string
   readonly libraryPath?: string
+  readonly settings?: Readonly<Record<string, string>>
 }
 
 const script = join(import.meta.dirname, 'postgres-says.sh')
@@ -26,17 +27,23 @@ export async function postgresSays(root: PostgresRoot, statements: Statements): 
   const wishes = [...first].filter(([, said]) => /shared_preload_libraries|preloaded|after startup/.test(said))
   if (wishes.length === 0) return first
   const preload = new Set(wishes.flatMap(([statement]) => statements.get(statement) ?? []))
-  return ask(root, all, [...preload])
+  const second = await ask(root, all, [...preload])
+  // As pg_stat_kcache says of pg_stat_statements.
+  const [, earlier] = /unrecognized configuration parameter "(\w+)\./.exec([...second.values()][0] ?? '') ?? []
+  return earlier === undefined ? second : ask(root, all, [earlier, ...preload])
 }
 
 async function ask(
-  { work, root, bin, layers, store, libraryPath }: PostgresRoot,
+  { work, root, bin, layers, store, libraryPath, settings = {} }: PostgresRoot,
   statements: readonly string[],
   preload: readonly string[],
 ): Promise<Map<string, string>> {
   const env = {
     ...{ PATH: process.env['PATH'], LAYERS: layers, STORE: store, LIBRARY_PATH: libraryPath },
     PRELOAD: preload.join(','),
+    SETTINGS: Object.entries(settings)
+      .map(([name, value]) => `-c ${name}='${value}'`)
+      .join(' '),
   }
   const words = ['--mount', '--pid', '--fork', '--kill-child', script, work, root, bin]
   const output = await command('unshare', words, { env, input: statements.map((one) => `${one}\n`).join('') })

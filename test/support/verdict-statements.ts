@@ -8,10 +8,11 @@ export type Statements = ReadonlyMap<string, string>
 export function statementsFor(folder: string): Statements {
   const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' })
   const named = (pattern: RegExp) => [...new Set(paths.flatMap((path) => pattern.exec(path)?.[1] ?? []))].sort()
-  const modules = named(/(?:^|\/)usr\/lib\/postgresql\/\d+\/lib\/((?!bitcode\/).+)\.so$/)
-  const extensions = named(/(?:^|\/)usr\/share\/postgresql\/\d+\/extension\/([^/]+?)\.control$/)
+  // Debian's folders and CloudNativePG's.
+  const modules = named(/^(?:usr\/lib\/postgresql\/\d+\/lib\/(?!bitcode\/)(?:.+\/)?|lib\/)([^/]+)\.so$/)
+  const extensions = named(/^(?:usr\/share\/postgresql\/\d+|share)\/extension\/([^/]+?)\.control$/)
   return new Map([
-    ...modules.map((name): [string, string] => [`LOAD '$libdir/${name}'`, name]),
+    ...modules.map((name): [string, string] => [`LOAD '${name}'`, name]),
     ...extensions
       // name--version.control adds to name.control.
       .filter((name) => !name.includes('--'))
@@ -35,7 +36,7 @@ const words: readonly (readonly [RegExp, (found: RegExpExecArray) => RegExp])[] 
     /required extension "([^"]+)" is not (?:available|installed)|extension "([^"]+)" is not available/,
     ([, a, b]) => new RegExp(`^requires:(?:.*\\.)?${literally(a ?? b)}$`),
   ],
-  [/could not access file "\$libdir\/([^"]+)"/, () => /^missing-module:/],
+  [/could not access file "(?:\$libdir\/)?([^"]+)"/, () => /^missing-module:/],
   // In mysql_fdw's own words.
   [/failed to load the mysql query/, () => /^opened-library:/],
   [/has no installation script/, () => /^no-script:/],

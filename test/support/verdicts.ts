@@ -16,7 +16,7 @@ export interface Verdict {
   readonly proof: 'fits' | 'does not fit' | 'refused'
   /** Rules of its errors; where there are none, those that tell why something does not work all the same. */
   readonly rules: readonly string[]
-  readonly reality: 'works' | 'does not' | 'nothing to try'
+  readonly reality: 'works' | 'does not' | 'does not, nor without us' | 'nothing to try'
   /** Where the two differ. */
   readonly wrong: readonly string[]
   /** For who looks closer. */
@@ -30,13 +30,13 @@ export interface Case {
   readonly folder: string
   /** Whether they are a layer above the distribution's. */
   readonly isBuiltOn?: boolean
-  /** Where apt has installed it: what Postgres says there is what it should say with us. */
-  readonly byApt?: Omit<PostgresRoot, 'work'> | undefined
+  /** Where it is installed without us, by apt: what Postgres says there is what it should say with us. */
+  readonly before?: Omit<PostgresRoot, 'work'> | undefined
 }
 
 /** Packs the files as an extension image, proves it, installs it with the engine and asks the server. */
 export async function verdictOf(server: VerdictServer, one: Case): Promise<Verdict> {
-  const { name, folder, byApt, isBuiltOn } = one
+  const { name, folder, isBuiltOn } = one
   const layout = mkdtempSync(join(tmpdir(), 'pgoci-verdict-'))
   try {
     await packFolder(layout, folder, isBuiltOn ? server.layers : [])
@@ -49,7 +49,8 @@ export async function verdictOf(server: VerdictServer, one: Case): Promise<Verdi
     })
     const said = await refusal(() => server.add(loaded).then((root) => postgresSays(root, statements)))
     if (said instanceof ProviderError) return refused(one, statements, said)
-    const before = byApt ? await saidByApt({ ...byApt, work: server.work }, statements) : new Map<string, string>()
+    const root = one.before && { ...one.before, work: server.work }
+    const before = root ? await saidBefore(root, statements) : new Map<string, string>()
     return judged(one, findings, { said, before })
   } finally {
     rmSync(layout, { recursive: true, force: true })
@@ -59,11 +60,12 @@ export async function verdictOf(server: VerdictServer, one: Case): Promise<Verdi
 const known = new Map<string, Map<string, string>>()
 
 /** The same package is asked for more than once. */
-async function saidByApt(root: PostgresRoot, statements: Statements): Promise<ReadonlyMap<string, string>> {
-  const said = known.get(root.layers ?? '') ?? new Map<string, string>()
+async function saidBefore(root: PostgresRoot, statements: Statements): Promise<ReadonlyMap<string, string>> {
+  const key = JSON.stringify(root)
+  const said = known.get(key) ?? new Map<string, string>()
   const open = new Map([...statements].filter(([one]) => !said.has(one)))
   if (open.size > 0) for (const [one, answer] of await postgresSays(root, open)) said.set(one, answer)
-  known.set(root.layers ?? '', said)
+  known.set(key, said)
   return said
 }
 
@@ -92,7 +94,7 @@ function judged(
   { said, before }: { readonly said: ReadonlyMap<string, string>; readonly before: ReadonlyMap<string, string> },
 ): Verdict {
   const errors = findings.filter(({ severity }) => severity === 'error')
-  // What apt's own installation cannot do either says nothing of ours.
+  // What the installation without us cannot do either says nothing of ours.
   const failing = [...said].filter(([statement, problem]) => problem !== '' && !before.get(statement))
   const tellers: Finding[] = []
   const wrong: string[] = []
@@ -101,19 +103,28 @@ function judged(
     if (teller) tellers.push(teller)
     else wrong.push(`not told: ${statement}: ${problem}`)
   }
-  if (errors.length > 0 && failing.length === 0) wrong.push(...errors.map((one) => `works, but ${findingText(one)}`))
+  // Postgres says so without us as well.
+  const isConfirmed = [...said.values()].some((problem) => tellerOf(problem, errors))
+  const isWorse = failing.length > 0 || isConfirmed
+  if (errors.length > 0 && !isWorse) wrong.push(...errors.map((one) => `works, but ${findingText(one)}`))
   for (const [statement, problem] of before)
     if (problem !== '' && said.get(statement) === '') wrong.push(`works here alone: ${statement}: ${problem}`)
   const rules = new Set((errors.length > 0 ? errors : tellers).map(({ rule }) => rule))
   return {
     ...{ name, what, proof: errors.length > 0 ? 'does not fit' : 'fits', rules: [...rules].sort() },
-    reality: said.size === 0 ? 'nothing to try' : failing.length > 0 ? 'does not' : 'works',
+    reality: realityOf([...said.values()], isWorse),
     wrong,
     details: [
       ...findings.map(findingText),
       ...[...said]
         .filter(([, problem]) => problem)
-        .map(([statement, problem]) => `${before.get(statement) ? 'with apt too: ' : ''}${statement}: ${problem}`),
+        .map(([statement, problem]) => `${before.get(statement) ? 'without us too: ' : ''}${statement}: ${problem}`),
     ],
   }
+}
+
+function realityOf(said: readonly string[], isWorse: boolean): Verdict['reality'] {
+  if (said.length === 0) return 'nothing to try'
+  if (isWorse) return 'does not'
+  return said.includes('') ? 'works' : 'does not, nor without us'
 }
