@@ -15,7 +15,10 @@ export interface BenchSshd {
   stop(): void
 }
 
-/** OpenSSH's sshd on loopback, with its own configuration and keys in `folder`. It logs in this user, by key. */
+/**
+ * OpenSSH's sshd on loopback, with its own configuration and keys in `folder`. It logs in this user, by key. A shell of
+ * depth 2 is not sshd's own for bash, which then leaves alone this user's .bashrc, in which anything may take time.
+ */
 export async function startOpenSsh(folder: string): Promise<BenchSshd> {
   const path = (name: string) => join(folder, name)
   for (const name of ['host_key', 'user_key']) {
@@ -35,6 +38,7 @@ StrictModes no
 UsePAM no
 PidFile none
 MaxStartups 100
+SetEnv SHLVL=2
 `,
   )
   // sshd of root refuses to start without it, and only its service makes it.

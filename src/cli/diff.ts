@@ -1,10 +1,9 @@
 import { type Asked, diffImages } from '../engine/diff.ts'
-import { parseReference } from '../model/reference.ts'
-import { openSource } from '../oci/open.ts'
+import { againArgument, asking, includeArgument, partOf } from './asked.ts'
 import { diffMarkdown, diffText } from './diff-text.ts'
 import { writeLines } from './output.ts'
 import { platformArgument, platformHere } from './platform.ts'
-import { Exit, readingOf, type Verb } from './verb.ts'
+import { Exit, type Verb } from './verb.ts'
 
 const examples = `
 Examples:
@@ -17,6 +16,8 @@ Exit codes, as of diff(1): 0, no file differs; 1, some do; 2, it could not be to
 interface Options {
   readonly platform: string
   readonly with?: readonly string[]
+  readonly include?: readonly string[]
+  readonly base?: readonly string[]
   readonly json?: true
   readonly markdown?: true
 }
@@ -34,7 +35,17 @@ export const diff: Verb = (program, terminal) => {
     .option(
       '--with <reference>',
       'what it is declared with, to prove that they go together; may be given again',
-      (text: string, former: readonly string[] = []) => [...former, text],
+      againArgument,
+    )
+    .option(
+      '--include <glob>',
+      "only these files of both, as an extension's include takes them; may be given again",
+      includeArgument,
+    )
+    .option(
+      '--base <reference>',
+      'a distribution that one of them was built on, as those of --with may be; may be given again',
+      againArgument,
     )
     .option('--platform <platform>', 'of the host that it is for', platformArgument, platformHere())
     .option('--json', 'print JSON (docs/schemas/diff.json)')
@@ -50,17 +61,15 @@ export const diff: Verb = (program, terminal) => {
       if (!found.isSame) throw new Exit(1)
     })
 
-  const compare = async (old: string, now: string, { platform, with: others = [] }: Options) => {
-    const { environment, cache } = readingOf(terminal)
-    const { signal } = terminal
-    const asked = async (text: string): Promise<Asked> => {
-      const reference = parseReference(text)
-      const source = openSource(reference, environment)
-      const digest = reference.digest ?? (await source.resolve(reference.tag, { signal })).digest
-      return { reference: text, request: { source, reference, digest, platform, cache, signal } }
+  const compare = async (old: string, now: string, options: Options) => {
+    const { platform, with: others = [], include, base = [] } = options
+    const asked = asking(terminal, platform)
+    const all = async (texts: readonly string[]) => {
+      const found: Asked[] = []
+      for (const text of texts) found.push(await asked(text))
+      return found
     }
-    const company: Asked[] = []
-    for (const one of others) company.push(await asked(one))
-    return diffImages(await asked(old), await asked(now), company)
+    const company = { others: await all(others), bases: await all(base) }
+    return diffImages(partOf(await asked(old), include), partOf(await asked(now), include), company)
   }
 }

@@ -13,6 +13,7 @@ export function inspectionText(inspection: Inspection): string[] {
     ['manifest', inspection.manifest === inspection.digest ? [] : [inspection.manifest]],
     ['platform', [others.length > 0 ? `${platform} (there are ${platforms.join(', ')})` : platform]],
     ['kind', [kind === 'unknown' ? 'neither distribution nor extension' : kind]],
+    ['part', partLines(inspection)],
     // Of an unknown one, stderr says why.
     ['told by', kind === 'unknown' ? [] : inspection.why],
     optional('postgres', postgres && (postgres.version ?? String(postgres.major))),
@@ -31,6 +32,10 @@ export function inspectionText(inspection: Inspection): string[] {
     ['labels', pairs(inspection.labels)],
     ['annotations', pairs(inspection.annotations)],
   ])
+}
+
+function partLines({ include = [], baseLayers }: Inspection): string[] {
+  return baseLayers === undefined ? [...include] : [`what is above the ${baseLayers} layers of its base`]
 }
 
 function libcText(libc: Inspection['libc']): string | undefined {

@@ -5,6 +5,7 @@ import { compareImages } from '../postgres/comparison.ts'
 import { type Finding, refusalText } from '../postgres/finding.ts'
 import type { ImageSide } from '../postgres/image-side.ts'
 import { type Party, prove } from '../postgres/prove.ts'
+import { baseOf } from './base.ts'
 import { loadDistribution } from './distribution.ts'
 import { loadExtension } from './extension.ts'
 import type { ImageRequest } from './image.ts'
@@ -63,19 +64,25 @@ interface Read {
 /**
  * What a change from one image to the other is, with what the proof says of it.
  *
- * @param others what it is declared with: the distribution of an extension, the extensions of a distribution
+ * @param options.others what it is declared with: the distribution of an extension, the extensions of a distribution
+ * @param options.bases what images may be built on, beside these
  * @throws ProviderError BAD_INPUT for a distribution and an extension
  */
-export async function diffImages(old: Asked, now: Asked, others: readonly Asked[]): Promise<ImageDiff> {
-  const [before, after] = [await readImage(old), await readImage(now)]
+export async function diffImages(
+  old: Asked,
+  now: Asked,
+  { others, bases }: { readonly others: readonly Asked[]; readonly bases: readonly Asked[] },
+): Promise<ImageDiff> {
+  const under = [...others, ...bases].map(({ request }) => request)
+  const [before, after] = [await readImage(old, under), await readImage(now, under)]
   const isDistribution = after.side.server !== undefined
   if (isDistribution !== (before.side.server !== undefined))
     throw new ProviderError(
       'BAD_INPUT',
-      `Cannot compare ${before.member.image} with ${after.member.image}: one is a distribution, the other an extension; name two of the same kind`,
+      `Cannot compare ${before.member.image} with ${after.member.image}: one is a distribution, the other an extension; name two of the same kind, and with --base what an extension was built on`,
     )
   const company: Read[] = []
-  for (const one of others) company.push(await readImage(one))
+  for (const one of others) company.push(await readImage(one, [...under, now.request]))
   const { findings, isProven } = proofOf(before, after, company)
   const { files, newBytes = 0, impact, ...found } = compareImages(before.side, after.side)
   if (files === undefined) throw new TypeError('An image that was read has files')
@@ -90,10 +97,8 @@ export async function diffImages(old: Asked, now: Asked, others: readonly Asked[
   })
 }
 
-async function readImage({ reference, request }: Asked): Promise<Read> {
-  // Where its store is on a host matters to no difference.
-  const found = await unlessOther(() => loadDistribution(request, '/var/lib/pgoci'))
-  const { member, image } = found instanceof ProviderError ? await loadExtension(request) : found
+async function readImage({ reference, request }: Asked, bases: readonly ImageRequest[]): Promise<Read> {
+  const { member, image } = await loadImage(request, await baseOf(request, bases))
   const { version, major } = image.server ?? {}
   const server =
     image.server && version !== undefined && major !== undefined
@@ -104,6 +109,14 @@ async function readImage({ reference, request }: Asked): Promise<Read> {
     side: { tree: member.tree, facts: image, server, major: member.major, provides: providesOf(image) },
     party: { name: reference, facts: image, labels: member.labels },
   }
+}
+
+/** What is a part of an image, or was built on a distribution, is an extension; else the image says what it is. */
+async function loadImage(request: ImageRequest, base: readonly string[]) {
+  if (request.part?.include || base.length > 0) return loadExtension(request, base)
+  // Where its store is on a host matters to no difference.
+  const found = await unlessOther(() => loadDistribution(request, '/var/lib/pgoci'))
+  return found instanceof ProviderError ? loadExtension(request) : found
 }
 
 function proofOf(before: Read, after: Read, company: readonly Read[]): { findings: Finding[]; isProven: boolean } {

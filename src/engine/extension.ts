@@ -23,23 +23,38 @@ interface LoadedExtension {
   readonly part: Part
 }
 
+interface PartOfImage {
+  /** Without the layers of its base. */
+  readonly flat: FlatImage
+  readonly part: Part
+  /** Whether a path of it belongs to the extension. */
+  has(path: string): boolean
+}
+
 /**
- * Reads and places an extension image: all of it, the part that the request names, or what it adds to the distribution
- * that it was built on.
+ * Reads what an extension is made of: all of an image, the part that the request names, or what it adds to the
+ * distribution that it was built on.
  *
  * @param base the diff IDs of the distribution's layers, where the request does not tell how many of them it has
  */
-export async function loadExtension(request: ImageRequest, base: readonly string[] = []): Promise<LoadedExtension> {
+export async function readPart(request: ImageRequest, base: readonly string[] = []): Promise<PartOfImage> {
   const { include } = request.part ?? {}
   const baseLayers = include ? 0 : (request.part?.baseLayers ?? layersOfBase((await readImageOf(request)).layers, base))
   // A whole system has setuid files, and what is named of it is not run by them.
   const flat = await readFlatImage(request, include ? 'strip' : 'refuse', baseLayers)
   const chosen = include && included(flat.tree, include, flat.pinned)
   if (!chosen) refuseServer(flat)
-  const place = (path: string) =>
-    (chosen && !chosen.has(path)) || (baseLayers > 0 && isOfSystem(path)) ? undefined : placeOf(path)
+  const has = (path: string) => (chosen ? chosen.has(path) : baseLayers === 0 || !isOfSystem(path))
+  return { flat, part: toPart({ baseLayers, include }), has }
+}
+
+/** Reads and places an extension image, or its part ({@link readPart}). */
+export async function loadExtension(request: ImageRequest, base?: readonly string[]): Promise<LoadedExtension> {
+  const { flat, part, has } = await readPart(request, base)
+  const place = (path: string) => (has(path) ? placeOf(path) : undefined)
   const placed = new Map(placeExtension(flat.tree, flat.pinned, place).map(({ path, entry }) => [path, entry]))
-  const kind = `extension-facts-v3${include ? `-${shortDigest(digestOf(include.join('\n')))}` : ''}`
+  const { include } = part
+  const kind = `extension-facts-v4${include ? `-${shortDigest(digestOf(include.join('\n')))}` : ''}`
   const image = await flat.derived(kind, factsSchema, () =>
     readFacts(flat, {
       placeOf: place,
@@ -48,7 +63,7 @@ export async function loadExtension(request: ImageRequest, base: readonly string
   )
   const major = majorOf(image, flat.pinned)
   const member = placeMember(flat, placed, { digest: request.digest, major })
-  return { member, facts: { major, provides: providesOf(image) }, image, part: toPart({ baseLayers, include }) }
+  return { member, facts: { major, provides: providesOf(image) }, image, part }
 }
 
 function refuseServer({ tree, pinned }: FlatImage): void {

@@ -6,9 +6,9 @@ import { isElf, readElf } from '../postgres/elf.ts'
 import type { BinaryFacts, ExtensionFacts, ImageFacts } from '../postgres/facts.ts'
 import { readMagic } from '../postgres/magic.ts'
 import { namedLibraries } from '../postgres/opened.ts'
-import { packageDatabase, readPackages } from '../postgres/packages.ts'
 import { readScripts } from '../postgres/scripts.ts'
 import type { FlatImage, WholeFile } from './image.ts'
+import { findDatabases, packagesIn, whyUnread } from './package-facts.ts'
 
 export interface FactsOptions {
   /** Where a path of the image goes on a host; undefined for what is left out. */
@@ -39,7 +39,9 @@ export async function readFacts(flat: FlatImage, options: FactsOptions): Promise
   }
   const paths = (wanted: (place: string) => boolean) =>
     new Set([...files].flatMap(([digest, places]) => (places.some(wanted) ? [digest] : [])))
-  const isText = (path: string) => controlFile.test(path) || ['dpkg', 'apk'].includes(databaseOf(path) ?? '')
+  const databases = findDatabases(flat.tree, options.placeOf)
+  const isText = (path: string) =>
+    controlFile.test(path) || databases.some((one) => one.place === path && whyUnread(one) === undefined)
   const isWhole = (path: string) => module.test(path) || isText(path)
   const texts = new Map<string, Buffer>()
   const readSmall = async () => {
@@ -53,13 +55,20 @@ export async function readFacts(flat: FlatImage, options: FactsOptions): Promise
     for await (const file of flat.read(others, { edges: true })) addBinary(file)
   }
   await Promise.all([readSmall(), readLarge()])
+  const packages = new Map<string, string>()
+  for (const database of databases) {
+    const bytes = texts.get(database.place)
+    const found = whyUnread(database) ?? unlessUnreadable(() => packagesIn(database, bytes ?? Buffer.of()))
+    if (typeof found === 'string') unread.push([database.place, found])
+    else for (const [name, version] of found) packages.set(name, version)
+  }
   const known = new Set(binaries.map(({ path }) => path))
   return {
     binaries: binaries.sort(({ path: a }, { path: b }) => (a < b ? -1 : 1)),
     links: Object.fromEntries(links.filter(([, end]) => known.has(end))),
     extensions: extensionsOf(texts, [...files.values(), links.map(([path]) => path)].flat()),
-    packages: Object.fromEntries(packagesOf(texts)),
-    unread: Object.fromEntries([...unread, ...rpmDatabases([...files.values()].flat())]),
+    packages: Object.fromEntries(packages),
+    unread: Object.fromEntries(unread),
   }
 }
 
@@ -83,10 +92,6 @@ function placesOf({ tree }: FlatImage, placeOf: FactsOptions['placeOf']) {
     else if (end !== undefined) links.push([place, end])
   }
   return { files, links }
-}
-
-function databaseOf(place: string) {
-  return place.startsWith('root/') ? packageDatabase(place.slice('root/'.length)) : undefined
 }
 
 function binaryOf({ digest, bytes, hole }: WholeFile, path: string): BinaryFacts {
@@ -139,19 +144,6 @@ function secondaryOf(
     return typeof control === 'string' ? [] : [[version, control]]
   })
   return Object.fromEntries(found)
-}
-
-function* packagesOf(texts: ReadonlyMap<string, Buffer>): Iterable<[string, string]> {
-  for (const [path, bytes] of texts) {
-    const database = databaseOf(path)
-    if (database === 'dpkg' || database === 'apk') yield* readPackages(bytes.toString('utf8'), database)
-  }
-}
-
-/** They are databases of three kinds, none of which is text. */
-function rpmDatabases(paths: readonly string[]): [string, string][] {
-  const found = paths.filter((path) => databaseOf(path) === 'rpm')
-  return found.map((path) => [path, 'is a database of rpm, whose packages are not read'])
 }
 
 /** What a reader finds, or why it cannot. */

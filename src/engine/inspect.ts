@@ -1,35 +1,67 @@
 import { hexOf } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
-import { byBytes, type Tree } from '../model/tree.ts'
+import { addParents, byBytes, type Tree } from '../model/tree.ts'
 import { placeExtension } from '../postgres/extension.ts'
+import { baseOf } from './base.ts'
 import { loadDistribution } from './distribution.ts'
-import { loadExtension } from './extension.ts'
+import { loadExtension, readPart } from './extension.ts'
 import { type FlatImage, type ImageRequest, readFlatImage } from './image.ts'
 import type { Inspection, TreeLine } from './inspection.ts'
 import { libcOf } from './libc.ts'
 import { providesOf } from './provides.ts'
 
-type Findings = Pick<Inspection, 'kind' | 'why' | 'layout' | 'mode' | 'postgres' | 'provides' | 'libc'>
+type Findings = Pick<
+  Inspection,
+  'kind' | 'why' | 'layout' | 'mode' | 'postgres' | 'provides' | 'libc' | 'baseLayers' | 'include'
+>
+
+/** What of an image counts, and what that is. */
+interface Seen {
+  readonly flat: FlatImage
+  readonly tree: Tree
+  readonly findings: Findings
+}
 
 /**
  * What an image is, read the way `pulumi up` reads it: what `up` refuses whatever it is declared as, this refuses with
  * the same error. One that is neither distribution nor extension is of kind `unknown`, and says why.
+ *
+ * @param bases what it may be built on; with any, or when the request names a part, it is read as an extension
  */
 export async function inspectImage(
   request: ImageRequest,
   reference: string,
+  bases: readonly ImageRequest[] = [],
 ): Promise<{ readonly inspection: Inspection; readonly tree: Tree }> {
-  const flat = await readFlatImage(request, 'strip')
-  const findings = await findingsOf(request, flat)
+  const isPart = request.part?.include !== undefined || bases.length > 0
+  const { flat, tree, findings } = isPart ? await seePart(request, bases) : await seeAll(request)
   const { manifest, platform, platforms, layers, labels, annotations } = flat.image
   const inspection: Inspection = {
     ...{ reference, image: flat.pinned, digest: request.digest, manifest, platform, platforms: [...platforms] },
     layers: layers.map(({ digest, size, mediaType }) => ({ digest, size, mediaType })),
-    ...{ labels, annotations, entries: flat.tree.size },
-    bytes: [...flat.tree.values()].reduce((sum, entry) => sum + (entry.kind === 'file' ? entry.size : 0), 0),
+    ...{ labels, annotations, entries: tree.size },
+    bytes: [...tree.values()].reduce((sum, entry) => sum + (entry.kind === 'file' ? entry.size : 0), 0),
     ...findings,
   }
-  return { inspection, tree: flat.tree }
+  return { inspection, tree }
+}
+
+async function seePart(request: ImageRequest, bases: readonly ImageRequest[]): Promise<Seen> {
+  const { flat, part, has } = await readPart(request, await baseOf(request, bases))
+  const tree = new Map([...flat.tree].filter(([path]) => has(path)))
+  for (const path of [...tree.keys()]) addParents(tree, path)
+  const { baseLayers, include } = part
+  const findings = await extensionFindings({ ...request, part })
+  return {
+    flat,
+    tree,
+    findings: { ...findings, ...(baseLayers ? { baseLayers } : {}), ...(include ? { include: [...include] } : {}) },
+  }
+}
+
+async function seeAll(request: ImageRequest): Promise<Seen> {
+  const flat = await readFlatImage(request, 'strip')
+  return { flat, tree: flat.tree, findings: await findingsOf(request, flat) }
 }
 
 async function findingsOf(request: ImageRequest, flat: FlatImage): Promise<Findings> {

@@ -14,6 +14,12 @@ export const inspectionSchema = z
     manifest: digest.describe('of the chosen image'),
     platform: z.string().describe('of the chosen image, as in linux/amd64'),
     platforms: z.array(z.string()).describe('for which there are images'),
+    baseLayers: z
+      .int()
+      .min(1)
+      .optional()
+      .describe("of an image that was built on another one: how many layers are that one's, and left out here"),
+    include: z.array(z.string()).optional().describe('globs of the files that were looked at, where it was not all'),
     layers: z.array(z.object({ digest, size: z.int().min(0), mediaType: z.string() })),
     labels: texts,
     annotations: texts.describe('of the manifest'),

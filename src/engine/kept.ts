@@ -45,15 +45,27 @@ export function findMember(
   return undefined
 }
 
-/** Whether a generation that the host keeps has both images: it was proven before it was made. */
-export function wereTogether(
-  records: ReadonlyMap<number, Record>,
-  { distribution, extension }: { readonly distribution: string; readonly extension: string },
-): boolean {
+/** What a proof is of: two images for one platform, and which part of the extension's. */
+export interface Pair {
+  readonly distribution: string | undefined
+  readonly extension: string
+  readonly platform: string
+  readonly part: Part
+}
+
+/** Whether a generation that the host keeps has both: it was proven before it was made. */
+export function wereTogether(records: ReadonlyMap<number, Record>, pair: Pair): boolean {
+  const isPlatform = (member: Member) => member.platform === pair.platform
   return [...records.values()].some(
     ({ members }) =>
-      members.some(({ name, digest }) => name === distributionName && digest === distribution) &&
-      members.some(({ name, digest }) => name !== distributionName && digest === extension),
+      members.some((one) => one.name === distributionName && one.digest === pair.distribution && isPlatform(one)) &&
+      members.some(
+        (one) =>
+          one.name !== distributionName &&
+          one.digest === pair.extension &&
+          isPlatform(one) &&
+          isDeepStrictEqual(partOf(one), pair.part),
+      ),
   )
 }
 

@@ -3,6 +3,7 @@ import type { Digest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
 import { quote } from '../model/quote.ts'
 import type { Tree } from '../model/tree.ts'
+import { globMatcher } from './glob.ts'
 
 /** Which of an image's files an extension is made of, where it is not all of them. */
 export interface Part {
@@ -14,7 +15,7 @@ export interface Part {
 
 const maxWildcards = 5
 
-/** Wildcards are few, because each may stand for much, and none looks back. */
+/** Wildcards are few, because an image's paths may have 64 MB, and each reads on to their ends. */
 const globSchema = z
   .string()
   .min(1)
@@ -49,8 +50,7 @@ export function included(tree: Tree, include: readonly string[], image: string):
   const files = [...tree].flatMap(([path, { kind }]) => (kind === 'directory' ? [] : [path]))
   const found = new Set<string>()
   for (const glob of include) {
-    const pattern = patternOf(glob.replace(/^\.?\//, ''))
-    const named = files.filter((path) => pattern.test(path))
+    const named = files.filter(globMatcher(glob.replace(/^\.?\//, '')))
     if (named.length === 0)
       throw new ProviderError(
         'NOT_FOUND',
@@ -67,15 +67,4 @@ export function isOfSystem(path: string): boolean {
     /^(?:var|run|tmp|root|home|dev|proc|sys|lib\/apk|usr\/lib\/sysimage)(?:\/|$)/.test(path) ||
     /^etc\/(?:ld\.so\.cache|(?:passwd|group|shadow|gshadow|subuid|subgid)-?|apt\/.*|apk\/.*|.*\.lock)$/.test(path)
   )
-}
-
-/** `*` and `?` stay within a folder; `**` does not. */
-function patternOf(glob: string): RegExp {
-  const source = glob.replace(/[.+^$|]|\*\*\/|\*+|\?/g, (found) => {
-    if (found === '**/') return '(?:.*/)?'
-    if (found === '*') return '[^/]*'
-    if (found.startsWith('**')) return '.*'
-    return found === '?' ? '[^/]' : `\\${found}`
-  })
-  return new RegExp(`^${source}$`, 's')
 }

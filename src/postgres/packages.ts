@@ -1,14 +1,18 @@
-type Database = 'dpkg' | 'apk' | 'rpm'
+/** `berkeley` is rpm's before 4.16, and `journal` what its SQLite has not yet written where it belongs. */
+export type PackageDatabase = 'dpkg' | 'apk' | 'rpm' | 'berkeley' | 'journal'
 
-const places: readonly { database: Database; pattern: RegExp }[] = [
+const rpm = '^(?:usr/lib/sysimage|var/lib)/rpm/'
+const places: readonly { database: PackageDatabase; pattern: RegExp }[] = [
   // Distroless images have a file a package in status.d.
   { database: 'dpkg', pattern: /^var\/lib\/dpkg\/(?:status|status\.d\/(?!.*\.md5sums$)[^/]+)$/ },
   { database: 'apk', pattern: /^(?:usr\/)?lib\/apk\/db\/installed$/ },
-  { database: 'rpm', pattern: /^(?:usr\/lib\/sysimage|var\/lib)\/rpm\/(?:rpmdb\.sqlite|Packages(?:\.db)?)$/ },
+  { database: 'rpm', pattern: new RegExp(`${rpm}(?:rpmdb\\.sqlite|Packages\\.db)$`) },
+  { database: 'berkeley', pattern: new RegExp(`${rpm}Packages$`) },
+  { database: 'journal', pattern: new RegExp(`${rpm}rpmdb\\.sqlite-wal$`) },
 ]
 
 /** Which package manager keeps its records at this path of an image. */
-export function packageDatabase(path: string): Database | undefined {
+export function packageDatabase(path: string): PackageDatabase | undefined {
   return places.find(({ pattern }) => pattern.test(path))?.database
 }
 

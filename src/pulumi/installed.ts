@@ -6,7 +6,7 @@ import { quote } from '../model/quote.ts'
 import { refusalText } from '../postgres/finding.ts'
 import { prove } from '../postgres/prove.ts'
 import { knownOf } from './commit.ts'
-import { instanceOf, pairOf } from './married.ts'
+import { instanceOf, keyOfPair } from './married.ts'
 import { readDistribution } from './packaged.ts'
 import { imageRequest, keyOf, type Place } from './session.ts'
 
@@ -26,12 +26,13 @@ export async function proveInstalled(
   const known = instanceOf(keyOf(place))
   const distribution = members.find(({ name }) => name === distributionName)
   if (distribution === undefined) return
-  const unproven = members.filter(({ name, digest, major, stack }) => {
+  const unproven = members.filter((member) => {
+    const { name, digest, platform, major, stack } = member
     // Those for another major wait until their own update comes; a running server does not see them.
     const isWaiting = major !== undefined && major !== distribution.major
     if (name === distributionName || isWaiting || stack === place.__stack) return false
-    if (known.proven.has(pairOf(distribution.digest, digest))) return false
-    return !wereTogether(records, { distribution: distribution.digest, extension: digest })
+    const pair = { distribution: distribution.digest, extension: digest, platform, part: partOf(member) }
+    return !known.proven.has(keyOfPair(pair)) && !wereTogether(records, pair)
   })
   if (unproven.length === 0) return
   const { image: facts } = await readDistribution(place, knownOf(distribution))

@@ -2,7 +2,7 @@ import { loadDistribution } from '../engine/distribution.ts'
 import { loadExtension } from '../engine/extension.ts'
 import type { ImageRequest } from '../engine/image.ts'
 import { clusterOf } from '../engine/installed-image.ts'
-import { recordsOf, wereTogether } from '../engine/kept.ts'
+import { type Pair, recordsOf, wereTogether } from '../engine/kept.ts'
 import { merge } from '../engine/merge.ts'
 import { toPart } from '../engine/part.ts'
 import { distributionName } from '../engine/record.ts'
@@ -15,7 +15,7 @@ import { type Found, look } from './find.ts'
 import type { ExtensionInputs } from './inputs.ts'
 import { signal } from './interrupt.ts'
 import type { Inputs, Pinned, Values } from './kind.ts'
-import { factsIn, instanceOf, pairOf, type Read, readOnce, type Standing } from './married.ts'
+import { factsIn, instanceOf, keyOfPair, type Read, readOnce, type Standing } from './married.ts'
 import { readDistribution } from './packaged.ts'
 import { hostName, imageRequest, keyOf } from './session.ts'
 
@@ -41,7 +41,6 @@ export function rememberDistribution(inputs: Inputs & Pinned, standing: Standing
  */
 export async function proveExtension(inputs: Extension, found: Found, olds: Values): Promise<string[]> {
   const known = instanceOf(keyOf(inputs))
-  const pair = pairOf(inputs.distributionDigest, inputs.digest)
   if (inputs.distributionDigest === undefined) return proveMajor(inputs, found)
   const facts = factsOf(inputs)
   const isKept = found.image === undefined || facts === undefined
@@ -54,7 +53,7 @@ export async function proveExtension(inputs: Extension, found: Found, olds: Valu
     const findings = await proveWith(inputs, { read, distribution, former: formerOf(olds, inputs) })
     lines.push(...findings.map(findingText))
   }
-  known.proven.add(pair)
+  known.proven.add(keyOfPair(pairOf(inputs)))
   known.extensions.set(inputs.name, { ...sibling(inputs), isNew: true })
   return lines
 }
@@ -67,7 +66,7 @@ export async function rememberExtension(inputs: Extension): Promise<void> {
   const hasNews = [...known.extensions].some(([name, { isNew }]) => isNew && name !== inputs.name)
   const read = hasNews && distribution ? await own.read() : undefined
   if (read && distribution) await proveWith(inputs, { read, distribution, former: {} })
-  known.proven.add(pairOf(inputs.distributionDigest, inputs.digest))
+  known.proven.add(keyOfPair(pairOf(inputs)))
   known.extensions.set(inputs.name, { ...own, isNew: false })
 }
 
@@ -173,8 +172,11 @@ async function hasBeenProven(inputs: Extension): Promise<boolean> {
   const seen = await look(inputs)
   signal.throwIfAborted()
   if (seen === undefined || inputs.distributionDigest === undefined) return false
-  const pair = { distribution: inputs.distributionDigest, extension: inputs.digest }
-  return wereTogether(recordsOf(seen, hostName(inputs)), pair)
+  return wereTogether(recordsOf(seen, hostName(inputs)), pairOf(inputs))
+}
+
+function pairOf({ distributionDigest, digest, platform, ...inputs }: Extension): Pair {
+  return { distribution: distributionDigest, extension: digest, platform, part: toPart(inputs) }
 }
 
 /** What databases may have, because the former image made it. */

@@ -1,6 +1,8 @@
+import type { Pair } from '../engine/kept.ts'
 import type { LoadedMember } from '../engine/member.ts'
 import { memory } from '../engine/memory.ts'
 import { unpackFacts } from '../engine/packed-facts.ts'
+import { toPart } from '../engine/part.ts'
 import type { ImageFacts } from '../postgres/facts.ts'
 import { signal } from './interrupt.ts'
 
@@ -32,7 +34,7 @@ interface Instance {
     read(): Promise<Read | undefined>
   }
   readonly extensions: Map<string, Checked>
-  /** Pairs of digests, distribution's and extension's, that were proven. */
+  /** Pairs that were proven, by their keys. */
   readonly proven: Set<string>
 }
 
@@ -45,8 +47,8 @@ export function instanceOf(key: string): Instance {
   return known
 }
 
-export function pairOf(distribution: unknown, extension: string): string {
-  return `${distribution} ${extension}`
+export function keyOfPair({ distribution, extension, platform, part }: Pair): string {
+  return JSON.stringify([distribution, extension, platform, toPart(part)])
 }
 
 /** Entries of their trees. */

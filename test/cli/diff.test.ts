@@ -4,7 +4,9 @@ import { z } from 'zod'
 import { diffSchema } from '../../src/engine/diff.ts'
 import { pgoci } from '../support/cli.ts'
 import { temporaryFolder } from '../support/folder.ts'
+import { testWith } from '../support/needs.ts'
 import { type Layer, writeLayout } from '../support/postgres-images.ts'
+import { type RpmPackage, rpmDatabase } from '../support/rpm-database.ts'
 import { smallDistribution, smallExtension } from '../support/small-images.ts'
 
 const folder = temporaryFolder()
@@ -89,6 +91,24 @@ test('a distribution: a restart, with the packages of its system', async () => {
   )
 })
 
+testWith('rpm', 'rpmbuild')('the packages of a system with rpm', async () => {
+  const made = (tag: string, packages: readonly RpmPackage[]) => ({
+    tag,
+    files: new Map([...smallDistribution(), [database, rpmDatabase(join(folder, tag), packages).bytes]]),
+  })
+  const database = 'usr/lib/sysimage/rpm/rpmdb.sqlite'
+  const same = { name: 'bash', version: '5.2' }
+  await writeLayout(layout, [
+    made('rpm1', [same, { name: 'libicu', version: '67.1' }, { name: 'tzdata', version: '2026a' }]),
+    made('rpm2', [same, { name: 'libicu', version: '67.1', epoch: 1 }, { name: 'perl-libs', version: '5.32' }]),
+    { tag: 'rpm3', files: withFiles(smallDistribution(), { [database]: 'SQLite format 3\0' }) },
+  ])
+  const { stdout } = await diff(image('rpm1'), image('rpm2'))
+  expect(stdout).toMatch(/^packages +libicu 67\.1-3 → 1:67\.1-3\n +perl-libs new → 5\.32-3\n +tzdata 2026a-3 → gone$/m)
+  // One that is damaged stops nothing.
+  expect(await diff(image('rpm1'), image('rpm3'))).toMatchObject({ code: 1, stderr: '' })
+})
+
 test('--with proves what goes together: what is refused is blocked', async () => {
   const fits = await diff('--json', image('cube1.4'), image('cube1.5'), '--with', image('pg18.4'))
   const found = diffSchema.parse(JSON.parse(fits.stdout))
@@ -103,7 +123,7 @@ test('trouble is 2: kinds that cannot be compared, what is not there, a wrong co
   const mixed = await diff(image('pg18.4'), image('cube1.4'))
   expect(mixed).toMatchObject({ code: 2, stdout: '' })
   expect(mixed.stderr).toMatch(
-    /^Cannot compare oci:\S+ with oci:\S+: one is a distribution, the other an extension; name two of the same kind\n$/,
+    /^Cannot compare oci:\S+ with oci:\S+: one is a distribution, the other an extension; name two of the same kind, and with --base what an extension was built on\n$/,
   )
   expect((await diff(image('cube1.4'), image('gone'))).code).toBe(2)
   expect((await diff(image('cube1.4'))).code).toBe(2)

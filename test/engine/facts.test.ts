@@ -46,6 +46,9 @@ function rootfs(): Layer {
     ['etc/alternatives/plpgsql.control', Buffer.from("default_version = '1.0'\n")],
     ['var/lib/dpkg/status', Buffer.from('Package: libc6\nStatus: install ok installed\nVersion: 2.36-9\n')],
     ['var/lib/rpm/Packages', Buffer.from('\0')],
+    ['var/lib/rpm/rpmdb.sqlite', Buffer.from('damaged')],
+    ['var/lib/rpm/rpmdb.sqlite-wal', Buffer.from('changes')],
+    ['usr/lib/sysimage/rpm/rpmdb.sqlite-wal', Buffer.of()],
   ])
 }
 
@@ -118,7 +121,11 @@ test('a distribution of mode rootfs: libc, ICU, locales, packages, names of libr
     ...{ icu: ['72.1'], locales: ['C.utf8'] },
   })
   expect(facts.packages).toEqual({ libc6: '2.36-9' })
-  expect(facts.unread).toEqual({ 'root/var/lib/rpm/Packages': expect.stringContaining('rpm') })
+  expect(facts.unread).toEqual({
+    'root/var/lib/rpm/Packages': 'is a BerkeleyDB, as rpm had before 4.16: its packages are not read',
+    'root/var/lib/rpm/rpmdb.sqlite': 'is no database of SQLite',
+    'root/var/lib/rpm/rpmdb.sqlite-wal': expect.stringContaining('not in rpmdb.sqlite yet'),
+  })
   expect(facts.extensions).toMatchObject({ plpgsql: { control: { defaultVersion: '1.0' } } })
   const libraries = `root/usr/lib/${triplet}`
   expect(facts.links).toEqual({ [`${libraries}/libicuuc.so.72`]: `${libraries}/libicuuc.so.72.1` })

@@ -101,7 +101,7 @@ export async function openHost(column: Column, setting: Setting): Promise<OpenHo
   const root = join(parent, 'store')
   const paths = { folder, hostFolder: folder, root, hostRoot: root, temporary, marker }
   if (column.kind === 'sshd') {
-    const openSsh = await startOpenSsh({ settings: [`SetEnv TMPDIR=${temporary}`, 'MaxStartups 100'] })
+    const openSsh = await startOpenSsh({ settings: [`SetEnv TMPDIR=${temporary} SHLVL=2`, 'MaxStartups 100'] })
     const login = async (milliseconds: number) =>
       marked(
         await connect({ ...openSsh.connection, perDialTimeout: 120 }, { keepalive: { milliseconds, count: 3 } }),

@@ -48,7 +48,9 @@ test.each([
   ['lib/apk/db/installed', 'apk'],
   ['usr/lib/apk/db/installed', 'apk'],
   ['usr/lib/sysimage/rpm/rpmdb.sqlite', 'rpm'],
-  ['var/lib/rpm/Packages', 'rpm'],
+  ['usr/lib/sysimage/rpm/Packages.db', 'rpm'],
+  ['var/lib/rpm/Packages', 'berkeley'],
+  ['var/lib/rpm/rpmdb.sqlite-wal', 'journal'],
   ['srv/var/lib/dpkg/status', undefined],
 ])('%s belongs to %s', (path, database) => {
   expect(packageDatabase(path)).toBe(database)

@@ -159,7 +159,8 @@ export class Fleet {
       'StrictModes no',
       'UsePAM no',
       'PermitRootLogin yes',
-      `SetEnv TMPDIR=${scratch}`,
+      // A login shell of depth 2 is not sshd's own, so bash leaves the user's .bashrc alone.
+      `SetEnv TMPDIR=${scratch} SHLVL=2`,
       // Says which commands are run.
       'LogLevel VERBOSE',
     ]

@@ -69,6 +69,8 @@ export async function startOpenSsh(
     'UsePAM no',
     'PermitRootLogin yes',
     'PasswordAuthentication no',
+    // The login shell of somebody's machine: at this depth bash leaves .bashrc alone, in which anything may take time.
+    'SetEnv SHLVL=2',
   ]
   writeFileSync(join(folder, 'config'), settings.map((line) => `${line}\n`).join(''))
   const words = ['/usr/sbin/sshd', '-D', '-e', '-f', join(folder, 'config')]
