@@ -1,6 +1,6 @@
 // Measures us beside other ways to do the same, in one run: same input, same registry, same host. It only prints.
 // node bench/bench.ts [--runs N] [--minutes N] [--size MEGABYTES] [--link lan|wan|both] [--only NAME…] [--json]
-// `--only` takes the name of a part (read: the controller alone; hosts; fleet, which runs only then) or of contenders, or a piece of their names.
+// `--only` takes the name of a part (read: the controller alone; names; hosts; fleet, which runs only then) or of contenders, or a piece of their names.
 import { mkdtempSync } from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,11 +10,12 @@ import { fleet } from './fleet.ts'
 import { removeFolder } from './folder.ts'
 import { hosts } from './hosts.ts'
 import { benchImages, extensionNames } from './images.ts'
+import { naming } from './names.ts'
 import type { Outcome, Part } from './part.ts'
 import { family } from './processes.ts'
 import { reading } from './read.ts'
 
-const parts: readonly Part[] = [reading, hosts, fleet]
+const parts: readonly Part[] = [reading, naming, hosts, fleet]
 
 const { values: flags } = parseArgs({
   options: {
