@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { cachedFolder } from '../test/support/cache.ts'
 import { command } from '../test/support/command.ts'
 import { startDockerRegistry } from '../test/support/docker-registry.ts'
 import { type Blob, blobsOf, type TestImage } from '../test/support/layout.ts'
@@ -26,10 +28,8 @@ export const naming: Part = {
   name: 'names',
   knows: (word) => word === 'names',
   run: async (bench) => {
-    const registry = await startDockerRegistry(join(bench.folder, 'names'))
+    const registry = await startDockerRegistry(join(bench.folder, 'names'), { data: await pushed(bench) })
     bench.atEnd(() => void registry.close())
-    bench.progress(`Pushing ${names.length * versions.length} tags`)
-    await push(registry.host)
     const samples: Record<string, Sample[]> = { 'for the first time': [], 'again, by the next process': [] }
     for (let run = 1; run <= bench.runs; run += 1) {
       for (const [title, all] of Object.entries(samples)) {
@@ -77,6 +77,15 @@ async function resolve(registry: string, cache: string): Promise<Sample> {
   const template = `${registry}/bench/all:{name}-{version}-pg{major}-{os}`
   const program = join(import.meta.dirname, 'programs', 'names.ts')
   return JSON.parse(await command(process.execPath, [program, template, 'trixie', ...names], { env })) as Sample
+}
+
+/** The registry's files. Made once, kept outside the checkout. */
+function pushed({ progress, folder }: Bench): Promise<string> {
+  return cachedFolder('bench-names', readFileSync(import.meta.filename, 'utf8'), async (data) => {
+    progress(`Pushing ${names.length * versions.length} tags; this is done once, and takes a minute`)
+    const registry = await startDockerRegistry(join(folder, 'pushing'), { data })
+    await push(registry.host).finally(registry.close)
+  })
 }
 
 /** An image a name, which all of its tags lead to. */
