@@ -30,7 +30,10 @@ const words: readonly (readonly [RegExp, (found: RegExpExecArray) => RegExp])[] 
     ([, library]) => new RegExp(`^missing-library:${literally(library)}$|^architecture:`),
   ],
   [/version `([^']+)' not found/, () => /^symbol-version:/],
-  [/incompatible library|incompatible magic block/, () => /^(?:postgres-major|abi-vendor):/],
+  // A server of another major has not all that a module calls.
+  [/incompatible library|incompatible magic block|undefined symbol/, () => /^(?:postgres-major|abi-vendor):/],
+  // Settings come with modules.
+  [/unrecognized configuration parameter/, () => /^(?:postgres-major|abi-vendor|architecture|symbol-version):/],
   [/wrong ELF class|invalid ELF header|file too short/, () => /^(?:architecture|unreadable):/],
   [
     /required extension "([^"]+)" is not (?:available|installed)|extension "([^"]+)" is not available/,
