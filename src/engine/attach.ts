@@ -1,12 +1,5 @@
-import {
-  type Cluster,
-  changeSettings,
-  lookAtSettings,
-  type PackagedServer,
-  type Setting,
-  type Survey,
-  survey,
-} from '../host/packaged.ts'
+import { type Cluster, type PackagedServer, type Survey, survey } from '../host/packaged.ts'
+import { changeSettings, lookAtSettings, type Setting } from '../host/settings.ts'
 import type { StoreTarget } from '../host/store.ts'
 import { ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
@@ -29,6 +22,12 @@ export interface FoundCluster extends Pick<Survey, 'machine'> {
 type Distribution = Pick<Member, 'image' | 'digest'> & { readonly serverDirectory?: unknown }
 type Signal = { readonly signal?: AbortSignal }
 
+/** How the way from a cluster to its instance is found. */
+interface AttachOptions extends Signal {
+  /** Looks for the cluster, or knows it already. */
+  readonly find: (asked: AskedOfHost) => Promise<FoundCluster>
+}
+
 /** @throws ProviderError NOT_FOUND, BAD_INPUT */
 export async function findCluster(target: StoreTarget, asked: AskedOfHost, options: Signal): Promise<FoundCluster> {
   const { pgConfig, ...wanted } = asked
@@ -37,7 +36,7 @@ export async function findCluster(target: StoreTarget, asked: AskedOfHost, optio
 }
 
 /** Leads a cluster to its instance, where it is not led there yet: once, and for all generations. */
-export async function attach(target: StoreTarget, distribution: Distribution, options: Signal): Promise<void> {
+export async function attach(target: StoreTarget, distribution: Distribution, options: AttachOptions): Promise<void> {
   const { cluster, settings } = await wayOf(target, distribution, options)
   const seen = await lookAtSettings(target, cluster, settings, options)
   const where = whereOf(target, cluster)
@@ -50,7 +49,7 @@ export async function attach(target: StoreTarget, distribution: Distribution, op
 }
 
 /** Takes that back. A cluster that is gone has nothing to take back. */
-export async function detach(target: StoreTarget, distribution: Distribution, options: Signal): Promise<void> {
+export async function detach(target: StoreTarget, distribution: Distribution, options: AttachOptions): Promise<void> {
   try {
     const { cluster, settings } = await wayOf(target, distribution, options)
     await changeSettings(target, 'reset', { cluster, settings }, options)
@@ -70,7 +69,7 @@ export async function detach(target: StoreTarget, distribution: Distribution, op
 export async function attachmentDrift(
   target: StoreTarget,
   distribution: Distribution,
-  options: Signal,
+  options: AttachOptions,
 ): Promise<string[]> {
   const { cluster, settings } = await wayOf(target, distribution, options)
   const seen = await lookAtSettings(target, cluster, settings, options)
@@ -93,9 +92,9 @@ export function askedOf(known: { readonly image: string; readonly serverDirector
 async function wayOf(
   target: StoreTarget,
   distribution: Distribution,
-  options: Signal,
+  { find }: AttachOptions,
 ): Promise<{ cluster: Cluster; settings: Setting[] }> {
-  const { server, cluster } = await findCluster(target, askedOf(distribution), options)
+  const { server, cluster } = await find(askedOf(distribution))
   return { cluster, settings: settingsFor(server, livePath(target, liveKey(distribution))) }
 }
 

@@ -1,6 +1,6 @@
 # inventory NONCE ROOT INSTANCE BIN LIB SHARE: the files of a Postgres that decide what it can load, and the
-# libraries that the loader knows. Or, for each line "HEAD TAIL PATH" of stdin, what is in that file: so many bytes of both
-# its ends, or all of it for 0.
+# libraries that the loader knows. Or, for lines "HEAD TAIL PATH" of stdin, what is in those files, one after the other:
+# so many bytes of both ends, or all for 0.
 begin "$1" "$2" "$3"
 check_tools
 make_scratch
@@ -9,11 +9,13 @@ if [ -s "$scratch/asked" ]; then
   for tool in base64 gzip; do command -v "$tool" >/dev/null 2>&1 || fail_without "$tool"; done
   while read -r head tail path; do
     [ -f "$path" ] || fail STORE_CHANGED "$path is gone"
-    printf 'content\t%s\t' "$path"
-    if [ "$head" != 0 ]; then { head -c "$head" "$path"; tail -c "$tail" "$path"; }; else cat "$path"; fi |
-      gzip -c -1 | base64 | tr -d '\n'
-    echo
   done <"$scratch/asked"
+  # One stream of all, because a host may have many hundred of them.
+  printf 'content\t'
+  while read -r head tail path; do
+    if [ "$head" != 0 ]; then head -c "$head" "$path" && tail -c "$tail" "$path"; else cat "$path"; fi
+  done <"$scratch/asked" | gzip -c -1 | base64 | tr -d '\n'
+  echo
   echo OK
   exit 0
 fi

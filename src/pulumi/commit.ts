@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { attach, detach } from '../engine/attach.ts'
+import { type AskedOfHost, attach, detach } from '../engine/attach.ts'
 import { groupCommit } from '../engine/commit.ts'
 import { converge } from '../engine/converge.ts'
 import type { Change } from '../engine/declare.ts'
@@ -13,7 +13,7 @@ import { describeFreed } from '../host/freed.ts'
 import { defaultCacheFolder } from '../oci/cache.ts'
 import { checksEnded } from './checks.ts'
 import { signal } from './interrupt.ts'
-import { readDistribution } from './packaged.ts'
+import { findInstalled, readDistribution } from './packaged.ts'
 import { cache, environment, forget, imageRequest, keyOf, log, type Place, targetOf, who } from './session.ts'
 import { verify } from './verify.ts'
 
@@ -41,6 +41,7 @@ export function commit(place: Place, change: Change, prove: Proof): Promise<read
 async function commitTogether(place: Place, changes: readonly Change[], prove: Proof): Promise<readonly Member[]> {
   forget(place)
   const target = await targetOf(place)
+  const find = (asked: AskedOfHost) => findInstalled(place, asked)
   const { members, freed } = await converge(target, changes, {
     prove: (members, records) => prove(place, members, records),
     load: async (member) => {
@@ -49,7 +50,7 @@ async function commitTogether(place: Place, changes: readonly Change[], prove: P
     },
     leave: async ({ members }) => {
       const installed = installedIn(members)
-      if (installed) await detach(target, installed, { signal })
+      if (installed) await detach(target, installed, { find, signal })
     },
     files: (record, generation) => runFiles(place, record, generation),
     who,
@@ -60,7 +61,7 @@ async function commitTogether(place: Place, changes: readonly Change[], prove: P
     signal,
   })
   const installed = installedIn(members)
-  if (installed) await attach(target, installed, { signal })
+  if (installed) await attach(target, installed, { find, signal })
   if (freed) log(`${target.transport.name}: ${describeFreed(freed)}`)
   return members
 }

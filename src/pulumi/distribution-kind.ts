@@ -12,7 +12,7 @@ import { type DistributionInputs, distributionArguments, distributionInputs } fr
 import { signal } from './interrupt.ts'
 import type { Inputs, Kind, Pinned, Values } from './kind.ts'
 import { rememberDistribution } from './marriage.ts'
-import { readDistribution, readInstalled } from './packaged.ts'
+import { findInstalled, readDistribution, readInstalled } from './packaged.ts'
 import { reviewKeys } from './review.ts'
 import { isSamePlace } from './same-place.ts'
 import { targetOf } from './session.ts'
@@ -85,7 +85,11 @@ function checkCluster(inputs: Inputs & Pinned, olds: Values): void {
 async function packagedDrift(inputs: Inputs & Pinned & Values): Promise<string[]> {
   const { member, facts } = await readDistribution(inputs, inputs)
   const was = printable(String(inputs['postgresVersion']))
-  const lines = await attachmentDrift(await targetOf(inputs), { ...inputs, digest: member.digest }, { signal })
+  const lines = await attachmentDrift(
+    await targetOf(inputs),
+    { ...inputs, digest: member.digest },
+    { find: (asked) => findInstalled(inputs, asked), signal },
+  )
   if (member.digest === inputs.digest) return lines
   const what =
     facts.version === was

@@ -1,4 +1,4 @@
-import { type AskedOfHost, askedOf, findCluster } from '../engine/attach.ts'
+import { type AskedOfHost, askedOf, type FoundCluster, findCluster } from '../engine/attach.ts'
 import { loadDistribution } from '../engine/distribution.ts'
 import { loadInstalled } from '../engine/installed.ts'
 import { clusterOf } from '../engine/installed-image.ts'
@@ -26,27 +26,43 @@ export function readDistribution(place: Place, known: Known): Promise<Loaded> {
 }
 
 const reads = new Map<string, Promise<Loaded>>()
+const finds = new Map<string, Promise<FoundCluster>>()
 
 /** A run looks once at what packages have put on a host; what could not be read is asked for again. */
 export function readInstalled(place: Place, asked: AskedOfHost): Promise<Loaded> {
-  const key = JSON.stringify([keyOf(place), asked])
-  const reading = reads.get(key) ?? read(place, asked)
-  reads.set(key, reading)
-  reading.catch(() => reads.delete(key))
-  return reading
+  return once(reads, keyOfAsked(place, asked), () => read(place, asked))
+}
+
+/** And once for which clusters there are. */
+export function findInstalled(place: Place, asked: AskedOfHost): Promise<FoundCluster> {
+  return once(finds, keyOfAsked(place, asked), async () => findCluster(await targetOf(place), asked, { signal }))
 }
 
 async function read(place: Place, asked: AskedOfHost): Promise<Loaded> {
-  const target = await targetOf(place)
-  const { server, cluster, machine } = await findCluster(target, asked, { signal })
-  const platform = platformOfMachine(machine)
+  const found = await findInstalled(place, asked)
+  const platform = platformOfMachine(found.machine)
   if (platform === undefined)
-    throw new ProviderError('WRONG_PLATFORM', `Cannot use ${hostName(place)}: its machine type is ${quote(machine)}`)
+    throw new ProviderError(
+      'WRONG_PLATFORM',
+      `Cannot use ${hostName(place)}: its machine type is ${quote(found.machine)}`,
+    )
+  const { server, cluster } = found
   const options = { platform: formatPlatform(platform), cache, signal }
-  const loaded = await loadInstalled(target, { server, cluster: cluster.name }, options)
+  const loaded = await loadInstalled(await targetOf(place), { server, cluster: cluster.name }, options)
   // Later ones of the run ask for it by its name.
   const { binDirectory: serverDirectory } = loaded.facts
-  const named = askedOf({ image: loaded.member.image, serverDirectory })
-  reads.set(JSON.stringify([keyOf(place), named]), Promise.resolve(loaded))
+  const named = keyOfAsked(place, askedOf({ image: loaded.member.image, serverDirectory }))
+  reads.set(named, Promise.resolve(loaded))
+  finds.set(named, Promise.resolve(found))
   return loaded
 }
+
+function once<T>(known: Map<string, Promise<T>>, key: string, look: () => Promise<T>): Promise<T> {
+  const looking = known.get(key) ?? look()
+  known.set(key, looking)
+  looking.catch(() => known.delete(key))
+  return looking
+}
+
+const keyOfAsked = (place: Place, { major, cluster, pgConfig }: AskedOfHost) =>
+  JSON.stringify([keyOf(place), major, cluster, pgConfig])

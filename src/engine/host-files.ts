@@ -1,0 +1,94 @@
+import { type Edges, type HostFile, readFiles } from '../host/inventory.ts'
+import type { StoreTarget } from '../host/store.ts'
+import { type Digest, digestOf } from '../model/digest.ts'
+import { ProviderError } from '../model/error.ts'
+import { printable } from '../model/quote.ts'
+import { isElf, readElf } from '../postgres/elf.ts'
+import { unlessUnreadable } from './facts.ts'
+import type { WholeFile } from './image.ts'
+
+/** What one command brings, before it is compressed. */
+const mostAtOnce = 32 * 1024 ** 2
+const mostWhole = 128 * 1024 ** 2
+
+interface Part extends HostFile {
+  /** How much of both ends; undefined for all of it. */
+  readonly edges: Edges | undefined
+}
+
+/** The loader's tables are mostly near the ends: of 450 libraries, the first round tells 410, and the second 35. */
+const rounds: readonly Edges[] = [
+  { head: 64 * 1024, tail: 64 * 1024 },
+  { head: 1024 ** 2, tail: 256 * 1024 },
+  { head: 8 * 1024 ** 2, tail: 1024 ** 2 },
+]
+
+/** Files of a host by their content: whole, or of large ones as much of both ends as the loader's tables take. */
+export async function* readHostFiles(
+  files: readonly HostFile[],
+  wanted: ReadonlySet<Digest>,
+  options: { readonly target: StoreTarget; readonly isEdged: boolean; readonly signal?: AbortSignal },
+): AsyncIterable<WholeFile> {
+  let open = [...new Map(files.filter(({ digest }) => wanted.has(digest)).map((file) => [file.digest, file])).values()]
+  if (!options.isEdged) {
+    const whole = open.filter(({ size }) => size <= mostWhole).map((file) => ({ ...file, edges: undefined }))
+    for await (const [, read] of readParts(whole, options)) yield read
+    return
+  }
+  for (const [round, edges] of rounds.entries()) {
+    const again: HostFile[] = []
+    const parts = open.map((file) => ({ ...file, edges: file.size <= edges.head + edges.tail ? undefined : edges }))
+    for await (const [file, read] of readParts(parts, options)) {
+      if (round + 1 < rounds.length && !hasTables(read)) again.push(file)
+      else yield read
+    }
+    open = again
+  }
+}
+
+function hasTables({ bytes, hole }: WholeFile): boolean {
+  return hole === undefined || !isElf(bytes) || typeof unlessUnreadable(() => readElf(bytes, hole)) !== 'string'
+}
+
+async function* readParts(
+  parts: readonly Part[],
+  options: { readonly target: StoreTarget; readonly signal?: AbortSignal },
+): AsyncIterable<[Part, WholeFile]> {
+  const { target } = options
+  const signal = options.signal ? { signal: options.signal } : {}
+  for (const open = [...parts]; open.length > 0; ) {
+    const batch: Part[] = []
+    for (let bytes = 0; open.length > 0 && bytes < mostAtOnce; ) {
+      const next = open.shift() as Part
+      bytes += lengthOf(next)
+      batch.push(next)
+    }
+    const length = batch.reduce((sum, part) => sum + lengthOf(part), 0)
+    const read = await readFiles(target, batch, { length, ...signal })
+    let at = 0
+    for (const part of batch) {
+      const bytes = read.subarray(at, at + lengthOf(part))
+      at += bytes.length
+      const isRight = bytes.length === lengthOf(part) && (part.edges || digestOf(bytes) === part.digest)
+      if (!isRight)
+        throw new ProviderError(
+          'STORE_CHANGED',
+          `Cannot read the Postgres of ${target.transport.name}: ${printable(part.path)} changed meanwhile; run it again`,
+        )
+      yield [part, { digest: part.digest, ...spread(bytes, part) }]
+    }
+  }
+}
+
+function lengthOf({ size, edges }: Part): number {
+  return edges ? edges.head + edges.tail : size
+}
+
+function spread(bytes: Buffer, { size, edges }: Part): Pick<WholeFile, 'bytes' | 'hole'> {
+  if (edges === undefined) return { bytes }
+  const whole = Buffer.alloc(size)
+  const hole = { from: edges.head, to: size - edges.tail }
+  bytes.copy(whole, 0, 0, edges.head)
+  bytes.copy(whole, hole.to, edges.head)
+  return { bytes: whole, hole }
+}
