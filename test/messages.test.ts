@@ -15,9 +15,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import ssh2 from 'ssh2'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { attach, detach } from '../src/engine/attach.ts'
+import { liveKey, livePath } from '../src/engine/resource.ts'
+import { connect } from '../src/host/connect.ts'
+import { connectionSchema } from '../src/host/connection.ts'
+import { digestOf } from '../src/model/digest.ts'
+import { ProviderError } from '../src/model/error.ts'
+import { type Asked, chooseCluster, settingsFor } from '../src/postgres/packaged.ts'
 import { pgoci } from './support/cli.ts'
 import { startRegistry } from './support/fault-registry.ts'
 import { blob, blobsOf, descriptor, image, writeLayoutOf } from './support/layout.ts'
+import { type PostgresLies, writePostgres } from './support/lying-postgres.ts'
 import { distributionFiles, extensionFiles, writeLayout } from './support/postgres-images.ts'
 import { startSshd, type TestSshd } from './support/sshd.ts'
 import { file, tar } from './support/tar.ts'
@@ -138,6 +146,22 @@ const cases: [string, () => Promise<string>][] = [
   ['import of a host without a store', () => command('import', '--stack', 'shop/prod', '--root', join(folder, 'none'))],
   ['import over files that are there', () => importTwice()],
   ['a distribution beside an extension', otherKind],
+  ['image beside installed', () => checkFailure({ installed: {} })],
+  ['pg_config that is not there', () => onPackaged('/opt/none/bin/pg_config')],
+  ['pg_config without a server', () => onPackaged(writePostgres(mkdtempSync(join(folder, 'bin-'))).pgConfig)],
+  ['no cluster of the installed Postgres', () => chosen({}, [])],
+  ['no cluster of that major', () => chosen({ major: 17 })],
+  ['no cluster of that name', () => chosen({ cluster: '15/shop' })],
+  ['several clusters of the installed Postgres', () => chosen({})],
+  ['installed Postgres that knows no other folders', () => refusalOf(Promise.try(settingsFor, dnf, ''))],
+  ['installed cluster that is down', () => onCluster({ isUp: false })],
+  ['installed cluster of another user', () => onCluster({ login: 'deploy' })],
+  ['installed cluster that refuses its owner', () => onCluster({ psql: `echo '${refusedLogin}' >&2; exit 2` })],
+  ['installed cluster whose owner is no superuser', () => onCluster({ psql: 'echo f' })],
+  ['setting that somebody else has set', () => onCluster({ psql: superuserSays('/opt/mine') })],
+  ['setting that the cluster does not take', () => onCluster({ psql: superuserSays('$system') })],
+  ['installed cluster that is down at destroy', () => onCluster({ isUp: false, isSet: true }, detach)],
+  ['installed cluster that is not known at destroy', () => onCluster({ isGone: true }, detach)],
 ]
 
 test.each(cases)('%s', async (title, run) => {
@@ -217,6 +241,14 @@ async function messageOf(action: Promise<unknown> | undefined): Promise<string> 
   expect(error, 'a failure').toBeInstanceOf(Error)
   expect((error as Error).stack, 'no stack trace').not.toMatch(/\n/)
   return (error as Error).message
+}
+
+/** Of what lies below the provider, which says the same. */
+function refusalOf(action: Promise<unknown>): Promise<string> {
+  return action.then(
+    () => 'it worked',
+    (reason: unknown) => (reason instanceof ProviderError ? reason.message : String(reason)),
+  )
 }
 
 async function install(changes: Values, resource = distribution): Promise<Values> {
@@ -365,6 +397,51 @@ async function unreadableLayout(): Promise<string> {
   return checkFailure({ image: `oci:${broken}:pg18` })
 }
 
+async function onPackaged(pgConfig: string): Promise<string> {
+  return checkFailure({ image: undefined, installed: { pgConfig } })
+}
+
+const debians = { bin: '/usr/lib/postgresql/15/bin', version: 'postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)' }
+const dnf = { bin: '/usr/pgsql-16/bin', version: 'postgres (PostgreSQL) 16.4', settings: [] }
+const clusters = [
+  { name: '15/main', status: 'online', bin: debians.bin },
+  { name: '15/blog', status: 'down', bin: debians.bin },
+]
+
+function chosen(asked: Asked, there = clusters): Promise<string> {
+  const seen = { servers: [{ ...debians, settings: ['extension_destdir'] }], clusters: there }
+  return refusalOf(Promise.try(chooseCluster, seen, asked, 'test@db1.example.com'))
+}
+
+const refusedLogin =
+  'psql: error: connection to server on socket "/run/.s.PGSQL.5432" failed: FATAL:  no pg_hba.conf entry for host "[local]"'
+const superuserSays = (value: string) =>
+  `case $* in *rolsuper*) echo t ;; *control_path*) echo '${value}' ;; *library_path*) echo '$libdir' ;; esac`
+
+interface ClusterLies extends PostgresLies {
+  readonly isSet?: boolean
+  readonly isGone?: boolean
+  readonly login?: string
+}
+
+/** A cluster whose psql lies, and how its settings are changed. */
+async function onCluster({ isSet, isGone, login = 'postgres', ...lies }: ClusterLies, act = attach): Promise<string> {
+  const { cluster, server } = writePostgres(mkdtempSync(join(folder, 'bin-')), lies)
+  const host = await hostWith({ id: `case $* in *n*) echo ${login} ;; *) echo 1000 ;; esac` })
+  const transport = await connect(connectionSchema.parse(host))
+  const target = { transport, sudo: false, root: '/var/lib/pgoci', instance: 'main', lockWait: 5, holder: 'test' }
+  const member = { image: `installed:${cluster.data}`, digest: digestOf('') }
+  const [[name, value] = []] = settingsFor(server, livePath(target, liveKey(member)))
+  if (isSet) writeFileSync(join(cluster.data, 'postgresql.auto.conf'), `${name} = '${value}'\n`)
+  const found = { cluster, server, machine: '' }
+  const find = () => (isGone ? Promise.reject(new ProviderError('NOT_FOUND', '')) : Promise.resolve(found))
+  try {
+    return await refusalOf(act(target, member, { find }))
+  } finally {
+    await transport.close()
+  }
+}
+
 /** What an image in a registry meets when these are the stack's registry settings. */
 async function withRegistries(settings: string, registry = 'registry.example.com'): Promise<string> {
   const configure = (registries: string) => {
@@ -442,6 +519,7 @@ function scrub(text: string): string {
     .replace(/127\.0\.0\.1:\d{4,5}/g, 'db1.example.com')
     .replaceAll('127.0.0.1', 'db1.example.com')
     .replace(/sha256:[0-9a-f]{64}/g, 'sha256:…')
+    .replace(/live\/[0-9a-f]{16}/g, 'live/…')
     .replace(/\bport \d{4,5}/g, 'port 22')
     .replace(/\d+ MB to write/, '58 MB to write')
     .replace(/(?:bin|foreign|broken|docker|conf)-\w{6}\b/g, (name) => name.slice(0, name.indexOf('-')))

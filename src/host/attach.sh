@@ -34,8 +34,12 @@ find_server() {
 }
 
 check_superuser() {
-  [ "$(sql 'SELECT rolsuper FROM pg_roles WHERE rolname = current_user')" = t ] && return
-  fail HOST_REFUSED "$owner cannot work as a superuser in $data over the socket in ${socket:-nowhere} ($(sed 's/.*FATAL: *//' "$scratch/psql" | head -n 1)); give it a line \"local all $owner peer\" at the top of pg_hba.conf, and a superuser of its name"
+  found=$(sql 'SELECT rolsuper FROM pg_roles WHERE rolname = current_user')
+  case $found in
+    t) ;;
+    f) fail HOST_REFUSED "$owner is no superuser of its cluster $data; give the role that one, as another superuser: ALTER ROLE $owner SUPERUSER" ;;
+    *) fail HOST_REFUSED "$owner cannot log in to its cluster $data over the socket in ${socket:-nowhere} ($(sed 's/.*FATAL: *//' "$scratch/psql" | head -n 1)); give it a line \"local all $owner peer\" at the top of pg_hba.conf, and a superuser of its name" ;;
+  esac
 }
 
 now() { sql "SELECT setting FROM pg_settings WHERE name = '$1'"; }
@@ -101,7 +105,7 @@ case $action in
       if [ $tries -gt 50 ]; then
         undo "$@"
         sql 'SELECT pg_reload_conf()' >/dev/null
-        fail HOST_REFUSED "$data does not take $1 from $where: something that counts more says otherwise, or its configuration has errors; look at pg_file_settings there"
+        fail HOST_REFUSED "$data does not take $1 from $where: a later line, ALTER SYSTEM or the server's command line says otherwise, or its configuration has errors; SELECT * FROM pg_file_settings tells which"
       fi
       sql 'SELECT pg_sleep(0.1)' >/dev/null
     done

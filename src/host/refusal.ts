@@ -61,6 +61,8 @@ export function refused(on: string, code: string, found: readonly string[]): Pro
       )
     case 'STORE_CHANGED':
       return error(code, `Cannot change ${on}: someone else changed it meanwhile (${what}); run it again`)
+    case 'NO_SERVER':
+      return error('NOT_FOUND', `Cannot find the Postgres of ${on}: ${what}`)
     case 'IN_USE':
       return error(
         'CONFLICT',

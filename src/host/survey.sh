@@ -5,7 +5,10 @@ check_tools
 make_scratch
 say machine "$(uname -m)"
 if [ -n "$4" ]; then
-  [ -x "$4" ] || fail HOST_REFUSED "there is no program $4"
+  [ -x "$4" ] || fail NO_SERVER "there is no program $4; check the path, and that its package is installed"
+  bin=$("$4" --bindir 2>/dev/null) || fail NO_SERVER "$4 is no pg_config: it does not tell its --bindir"
+  [ -x "$bin/postgres" ] ||
+    fail NO_SERVER "the pg_config $4 is of $bin, where no server is; install its server package, or name another pg_config"
   set -- "$4"
 else
   # Debian's and PGDG's packages; the last one is Fedora's.
@@ -42,8 +45,8 @@ for comm in /proc/[0-9]*/comm; do
   bin=$(readlink "$process/exe")
   bin=${bin%/*}
   among "$bin" "$bins" || continue
-  # A container's has the same path, and is another file.
-  [ "$(stat -L -c %d:%i "$process/exe")" = "$(stat -L -c %d:%i "$bin/postgres")" ] || continue
+  # A container's may have the same path in another root. Its file is no sign: an upgrade replaces it under a process.
+  [ "$(stat -L -c %d:%i "$process/root")" = "$(stat -L -c %d:%i /)" ] || continue
   if among "$data" "$debians"; then continue; fi
   debians=$debians$newline$data
   say cluster "$data${tab}online$tab$(stat -c %U "$process")$tab$data$tab$data$tab$bin"

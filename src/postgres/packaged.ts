@@ -54,9 +54,9 @@ export function chooseCluster<S extends Server, C extends Cluster>(
   const versions = seen.servers.map(({ version }) => printable(version)).join(', ')
   const there =
     all.length > 0
-      ? `there are ${listed(all)}`
+      ? `there are ${listed(all)}; name one of them, or make that one first`
       : seen.servers.length > 0
-        ? `there is ${versions}, without a cluster that is known to pg_lsclusters or runs; make or start one`
+        ? `there is ${versions}, but no cluster of it: none runs, and pg_lsclusters lists none; make one, or start it`
         : 'no package has put a Postgres there; install it with apt or dnf, or name its pg_config in installed: { pgConfig }'
   throw new ProviderError('NOT_FOUND', `Cannot find ${what} on ${host}: ${there}`)
 }
@@ -107,11 +107,13 @@ export function settingsToDo(
   for (const [name, value] of open) {
     const now = found.get(name) ?? ''
     // One that was ours, of another instance or store, is somebody else's too.
-    if (now !== defaults[name])
-      throw new ProviderError(
-        'CONFLICT',
-        `Cannot set ${name} of ${where}: it is ${quote(now)} already; take that away there, or set ${name} = '${value}' yourself`,
-      )
+    if (now === defaults[name]) continue
+    const [own = '', ...others] = value.split(':')
+    const both = others.length > 0 ? `${own}:${printable(now)}` : value
+    throw new ProviderError(
+      'CONFLICT',
+      `Cannot set ${name} of ${where}: it is ${quote(now)} already; take that away there, or set ${name} = '${both}' yourself`,
+    )
   }
   return open.length > 0 ? 'set' : 'nothing'
 }

@@ -1,7 +1,7 @@
 import { type AskedOfHost, askedOf, type FoundCluster, findCluster } from '../engine/attach.ts'
 import { loadDistribution } from '../engine/distribution.ts'
 import { loadInstalled } from '../engine/installed.ts'
-import { clusterOf } from '../engine/installed-image.ts'
+import { clusterOf, installedImage } from '../engine/installed-image.ts'
 import { ProviderError } from '../model/error.ts'
 import { formatPlatform, platformOfMachine } from '../model/platform.ts'
 import { quote } from '../model/quote.ts'
@@ -28,34 +28,33 @@ export function readDistribution(place: Place, known: Known): Promise<Loaded> {
 const reads = new Map<string, Promise<Loaded>>()
 const finds = new Map<string, Promise<FoundCluster>>()
 
-/** A run looks once at what packages have put on a host; what could not be read is asked for again. */
-export function readInstalled(place: Place, asked: AskedOfHost): Promise<Loaded> {
-  return once(reads, keyOfAsked(place, asked), () => read(place, asked))
-}
-
-/** And once for which clusters there are. */
-export function findInstalled(place: Place, asked: AskedOfHost): Promise<FoundCluster> {
-  return once(finds, keyOfAsked(place, asked), async () => findCluster(await targetOf(place), asked, { signal }))
-}
-
-async function read(place: Place, asked: AskedOfHost): Promise<Loaded> {
+/** A run reads once what packages have put on a host; what could not be read is asked for again. */
+export async function readInstalled(place: Place, asked: AskedOfHost): Promise<Loaded> {
   const found = await findInstalled(place, asked)
-  const platform = platformOfMachine(found.machine)
-  if (platform === undefined)
-    throw new ProviderError(
-      'WRONG_PLATFORM',
-      `Cannot use ${hostName(place)}: its machine type is ${quote(found.machine)}`,
-    )
-  const { server, cluster } = found
-  const options = { platform: formatPlatform(platform), cache, signal }
-  const loaded = await loadInstalled(await targetOf(place), { server, cluster: cluster.name }, options)
-  // Later ones of the run ask for it by its name.
-  const { binDirectory: serverDirectory } = loaded.facts
-  const named = keyOfAsked(place, askedOf({ image: loaded.member.image, serverDirectory }))
-  reads.set(named, Promise.resolve(loaded))
-  finds.set(named, Promise.resolve(found))
-  return loaded
+  return once(reads, keyOfAsked(place, named(found)), () => read(place, found))
 }
+
+/** The cluster that is meant, which a run looks for once. */
+export function findInstalled(place: Place, asked: AskedOfHost): Promise<FoundCluster> {
+  return once(finds, keyOfAsked(place, asked), async () => {
+    const found = await findCluster(await targetOf(place), asked, { signal })
+    // Later ones of the run ask for it by its name.
+    finds.set(keyOfAsked(place, named(found)), Promise.resolve(found))
+    return found
+  })
+}
+
+async function read(place: Place, { server, cluster, machine }: FoundCluster): Promise<Loaded> {
+  const platform = platformOfMachine(machine)
+  if (platform === undefined)
+    throw new ProviderError('WRONG_PLATFORM', `Cannot use ${hostName(place)}: its machine type is ${quote(machine)}`)
+  const options = { platform: formatPlatform(platform), cache, signal }
+  return loadInstalled(await targetOf(place), { server, cluster: cluster.name }, options)
+}
+
+/** As states and records have it. */
+const named = ({ server, cluster }: FoundCluster) =>
+  askedOf({ image: installedImage(cluster.name), serverDirectory: server.bin.slice(1) })
 
 function once<T>(known: Map<string, Promise<T>>, key: string, look: () => Promise<T>): Promise<T> {
   const looking = known.get(key) ?? look()

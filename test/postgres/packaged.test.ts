@@ -35,12 +35,12 @@ test.each([
   [
     two,
     { major: 17 },
-    'Cannot find a cluster of Postgres 17 on db1: there are 15/main (online), 15/other (down), 18/main (online)',
+    'Cannot find a cluster of Postgres 17 on db1: there are 15/main (online), 15/other (down), 18/main (online); name one of them, or make that one first',
   ],
   [
     { ...two, clusters: [] },
     { cluster: '15/main' },
-    'Cannot find the cluster "15/main" on db1: there is postgres (PostgreSQL) 15.4 (Debian 15.4-1), postgres (PostgreSQL) 18.4 (Debian 18.4-1), without a cluster that is known to pg_lsclusters or runs; make or start one',
+    'Cannot find the cluster "15/main" on db1: there is postgres (PostgreSQL) 15.4 (Debian 15.4-1), postgres (PostgreSQL) 18.4 (Debian 18.4-1), but no cluster of it: none runs, and pg_lsclusters lists none; make one, or start it',
   ],
   [
     { servers: [], clusters: [cluster('15/main', 15)] },
@@ -74,6 +74,6 @@ test('what is set already stays, if it leads to us; what somebody else has set i
   expect(settingsToDo(wanted, found(`/opt/mine:${live}/share:$system`, `${live}/lib`), 'x')).toBe('nothing')
   expect(settingsToDo(wanted, found(`${live}/share:$system`), 'x')).toBe('set')
   expect(() => settingsToDo(wanted, found('/opt/mine:$system'), 'the cluster 18/main on db1')).toThrow(
-    `Cannot set extension_control_path of the cluster 18/main on db1: it is "/opt/mine:$system" already; take that away there, or set extension_control_path = '${live}/share:$system' yourself`,
+    `Cannot set extension_control_path of the cluster 18/main on db1: it is "/opt/mine:$system" already; take that away there, or set extension_control_path = '${live}/share:/opt/mine:$system' yourself`,
   )
 })

@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { AptHost, whyNoAptHost } from '../support/apt-host.ts'
+import { type PackagedHost, packagedHost } from '../support/packaged-host.ts'
 import { writeLayout } from '../support/postgres-images.ts'
 import { TestStack } from '../support/pulumi.ts'
+import { sounds } from '../support/sounds.ts'
 
 // What docs/installed.md shows, but for its names.
 const program = `import * as pulumi from '@pulumi/pulumi'
@@ -15,32 +16,6 @@ export const { binDirectory, mode, postgresVersion } = distribution
 `
 
 const bin = '/usr/lib/postgresql/15'
-
-/** A module that the host has under another name, so that only this image brings `sounds`. */
-function sounds(options: { module?: Buffer; version?: string } = {}) {
-  const { module = readFileSync(`${bin}/lib/fuzzystrmatch.so`), version = '1.0' } = options
-  const sql = `CREATE FUNCTION sounds(text) RETURNS text AS 'MODULE_PATHNAME', 'soundex' LANGUAGE C IMMUTABLE STRICT;`
-  const share = 'usr/share/postgresql/15/extension'
-  return new Map([
-    ['usr/lib/postgresql/15/lib/sounds.so', module],
-    [`${share}/sounds.control`, Buffer.from(`default_version = '${version}'\nmodule_pathname = '$libdir/sounds'\n`)],
-    [`${share}/sounds--1.0.sql`, Buffer.from(sql)],
-    [
-      `${share}/sounds--1.0--1.1.sql`,
-      Buffer.from('CREATE FUNCTION louder(text) RETURNS text LANGUAGE sql RETURN upper($1);'),
-    ],
-  ])
-}
-
-/** The same module, of which the loader wants another library. */
-function lonely(): Buffer {
-  const module = readFileSync(`${bin}/lib/fuzzystrmatch.so`)
-  const at = module.indexOf('libc.so.6\0')
-  // As long as it was: the table of texts has no room.
-  module.write('libx.so.6', at)
-  return module
-}
-
 const why = whyNoAptHost()
 
 // One life of one host; the tests are its chapters, in order.
@@ -48,6 +23,7 @@ describe.skipIf(why !== undefined)(
   `the Postgres of apt${why ? ` (skipped: ${why})` : ''}`,
   { timeout: 300_000 },
   () => {
+    let debian: PackagedHost
     let host: AptHost
     let packaged: string
     const stack = new TestStack(program, { main: 'index.mjs' })
@@ -60,13 +36,14 @@ describe.skipIf(why !== undefined)(
       )
 
     beforeAll(async () => {
-      host = await AptHost.start()
+      debian = await packagedHost('bookworm')
+      host = await AptHost.start(debian)
       host.run('pg_createcluster 15 main --start')
       packaged = hashesOfPackages()
       await writeLayout(join(stack.folder, 'images'), [
-        { tag: 'sounds', files: sounds() },
-        { tag: 'louder', files: sounds({ version: '1.1' }) },
-        { tag: 'lonely', files: sounds({ module: lonely() }) },
+        { tag: 'sounds', files: sounds(debian.root, 15) },
+        { tag: 'louder', files: sounds(debian.root, 15, { version: '1.1' }) },
+        { tag: 'lonely', files: sounds(debian.root, 15, { isLonely: true }) },
       ])
       await stack.init()
     })
@@ -114,8 +91,11 @@ describe.skipIf(why !== undefined)(
     test('a setting that somebody takes away is drift, and up brings it back', async () => {
       host.run('rm /etc/postgresql/15/main/conf.d/pgoci-orders.conf && pg_ctlcluster 15 main reload')
       while (host.query('SHOW extension_destdir') !== '');
+      host.sshd.commands.length = 0
       const output = await stack.expect(7, 'preview', '--refresh', '--expect-no-changes', '--diff')
       expect(output).toContain('setting extension_destdir is \\"\\": CREATE EXTENSION finds nothing of ours')
+      // By what the state says, and by what the program asks.
+      expect(host.sshd.commands.filter((command) => command.includes('pgoci-survey'))).toHaveLength(2)
       await stack.expect(0, 'up', '--refresh', '--yes', '--skip-preview')
       expect(host.query("SELECT sounds('Postgres')")).toBe('P232')
       await stack.expect(0, 'preview', '--refresh', '--expect-no-changes')
@@ -130,6 +110,32 @@ describe.skipIf(why !== undefined)(
       await stack.expect(0, 'preview', '--refresh', '--expect-no-changes')
       host.run(`cp /root/module ${module}`)
       await stack.expect(0, 'up', '--refresh', '--yes', '--skip-preview')
+    })
+
+    test('apt upgrades Postgres underneath: drift says so, and the proof is made anew', async () => {
+      const minor = (version: string) => /^\d+\.\d+/.exec(version)?.[0] ?? ''
+      const [was, is] = [minor(debian.from), minor(debian.to)]
+      // A library that only the host has, which goes with the upgrade.
+      const library = '/usr/local/lib/libx.so.6'
+      host.run(`cp "$(ldconfig -p | sed -n 's/.*libc\\.so\\.6 .* => //p' | head -n 1)" ${library} && ldconfig`)
+      await declare({ major: 15 }, 'lonely')
+      await stack.expect(0, 'up', '--refresh', '--yes', '--skip-preview')
+      host.run(`dpkg -i /mnt/*.deb && rm ${library} && ldconfig`)
+      packaged = hashesOfPackages().replace('pgoci-orders.conf\n', '')
+      const upgraded = `upgraded: packages of the host brought PostgreSQL ${is} in place of ${was}; up proves the extensions`
+
+      const refused = await stack.run('preview', '--refresh', '--diff')
+      expect(refused.code).not.toBe(0)
+      expect(refused.output).toContain(upgraded)
+      expect(refused.output).toMatch(/lib\/sounds\.so needs libx\.so\.6[\s\S]*the host has not got it/)
+
+      await declare({ major: 15 }, 'louder')
+      expect(await stack.expect(7, 'preview', '--refresh', '--expect-no-changes', '--diff')).toContain(upgraded)
+      await stack.expect(0, 'up', '--refresh', '--yes', '--skip-preview')
+      expect(await stack.expect(0, 'stack', 'output', 'postgresVersion')).toBe(`${is}\n`)
+      await stack.expect(0, 'preview', '--refresh', '--expect-no-changes')
+      host.run('pg_ctlcluster 15 main restart')
+      expect(host.query("SELECT sounds('Postgres'); SHOW server_version")).toMatch(`P232\n${is} `)
     })
 
     test('with several clusters, the error lists them, and cluster names one', async () => {
@@ -174,6 +180,14 @@ describe.skipIf(why !== undefined)(
       const { code, output } = await stack.run('up', '--yes', '--skip-preview')
       expect(code).not.toBe(0)
       expect(output).toContain('give it a line "local all postgres peer" at the top of pg_hba.conf')
+    })
+
+    test('destroy takes the extensions of a Postgres away that is gone', async () => {
+      host.run('pg_dropcluster 15 main --stop && pg_createcluster 15 main --start')
+      await stack.expect(0, 'up', '--yes', '--skip-preview')
+      host.run('pg_dropcluster 15 main --stop && dpkg --purge postgresql-15')
+      await stack.expect(0, 'destroy', '--yes', '--skip-preview')
+      expect(host.run('ls -A /var/lib/pgoci')).toBe('FORMAT\nlock\n')
     })
   },
 )

@@ -1,41 +1,44 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { lacks } from './needs.ts'
+import type { PackagedHost } from './packaged-host.ts'
 import { startSshd, type TestSshd } from './sshd.ts'
 
-// A copy of this machine that costs nothing, with processes of its own: what is written in it is memory, and goes with it.
+// A copy that costs nothing, with processes of its own: what is written in it is memory, and goes with it.
 const enter = `set -e
+ip link set lo up
 mount -t tmpfs -o size=2g tmpfs "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
-mount -t overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" overlay "$1/root"
+mount -t overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" overlay "$1/root"
 mount -t proc proc "$1/root/proc"
 mount --rbind /dev "$1/root/dev"
-mkdir -p "$1/root/tmp" && mount -t tmpfs tmpfs "$1/root/tmp" && chmod 1777 "$1/root/tmp"
-rm -rf "$1/root/etc/postgresql" "$1/root/var/lib/postgresql" "$1/root/run/postgresql"
-mkdir -p "$1/root/run/postgresql" && chown postgres:postgres "$1/root/run/postgresql"
+mount -t tmpfs tmpfs "$1/root/tmp" && chmod 1777 "$1/root/tmp"
+mount --bind "$3" "$1/root/mnt"
 echo ready
 exec sleep infinity`
 
-/** This machine's Postgres from apt, in a root of its own behind an SSH server, so that the machine itself is not touched. */
+/** A Debian with Postgres from apt, behind an SSH server; the packages that upgrade it are in /mnt. */
 export class AptHost {
   readonly folder: string
   readonly sshd: TestSshd
   private readonly pid: number
   private readonly child: ChildProcess
 
-  static async start(): Promise<AptHost> {
+  static async start({ root, debs }: Pick<PackagedHost, 'root' | 'debs'>): Promise<AptHost> {
     const folder = mkdtempSync(join(tmpdir(), 'pgoci-apt-'))
-    const child = spawn(
-      'setpriv',
-      ['--pdeathsig', 'KILL', 'unshare', '--mount', '--pid', '--fork', '--kill-child', 'sh', '-c', enter, 'sh', folder],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    )
+    const isolated = ['unshare', '--mount', '--net', '--pid', '--fork', '--kill-child']
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...isolated, 'sh', '-c', enter, 'sh', folder, root, debs], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     await once(child.stdout, 'data')
     const pid = Number(execFileSync('pgrep', ['-P', String(child.pid)], { encoding: 'utf8' }).trim())
-    const sshd = await startSshd({ shell: ['nsenter', ...inside(pid, folder), 'sh'] })
+    const sshd = await startSshd({
+      shell: ['nsenter', ...inside(pid, folder), 'sh'],
+      env: { PATH: process.env['PATH'] },
+    })
     return new AptHost(folder, { sshd, child, pid })
   }
 
@@ -50,15 +53,14 @@ export class AptHost {
   run(script: string): string {
     return execFileSync('nsenter', [...inside(this.pid, this.folder), 'sh', '-euc', script], {
       encoding: 'utf8',
+      env: { PATH: process.env['PATH'], LC_ALL: 'C' },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
   }
 
   /** The rows of statements of the superuser, in a session of its own. */
-  query(statements: string, cluster = '15/main'): string {
-    return this.run(
-      `runuser -u postgres -- psql --cluster ${cluster} -X -A -t -q -c "${statements}" 2>&1 || true`,
-    ).trim()
+  query(statements: string, { bin = '/usr/bin', words = '--cluster 15/main' } = {}): string {
+    return this.run(`runuser -u postgres -- ${bin}/psql ${words} -X -A -t -q -c "${statements}" 2>&1 || true`).trim()
   }
 
   get connection() {
@@ -75,7 +77,7 @@ export class AptHost {
 }
 
 function inside(pid: number, folder: string): string[] {
-  return ['--target', String(pid), '--mount', '--pid', 'chroot', join(folder, 'root')]
+  return ['--target', String(pid), '--mount', '--net', '--pid', 'chroot', join(folder, 'root')]
 }
 
 /**
@@ -90,7 +92,6 @@ export function whyNoAptHost(): string | undefined {
 
 function findObstacle(): string | undefined {
   if (process.getuid?.() !== 0) return 'it needs root'
-  if (!existsSync('/usr/lib/postgresql/15/bin/postgres')) return 'it needs postgresql-15'
-  const missing = ['pg_createcluster', 'nsenter', 'unshare', 'setpriv'].filter(lacks)
+  const missing = ['mmdebstrap', 'ip', 'nsenter', 'unshare', 'setpriv'].filter(lacks)
   return missing.length > 0 ? `it needs ${missing.join(', ')}` : undefined
 }
