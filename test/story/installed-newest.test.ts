@@ -18,7 +18,7 @@ const why = whyNoAptHost()
 // Hosts with Postgres 18 or later, which has two paths of its own in place of Debian's patch.
 describe.skipIf(why !== undefined)(
   `the newest Postgres of apt, and such as lie elsewhere${why ? ` (skipped: ${why})` : ''}`,
-  { timeout: 300_000 },
+  { timeout: 900_000 },
   () => {
     let debian: PackagedHost
     let host: AptHost

@@ -21,7 +21,7 @@ const why = whyNoAptHost()
 // One life of one host; the tests are its chapters, in order.
 describe.skipIf(why !== undefined)(
   `the Postgres of apt${why ? ` (skipped: ${why})` : ''}`,
-  { timeout: 300_000 },
+  { timeout: 900_000 },
   () => {
     let debian: PackagedHost
     let host: AptHost
@@ -130,7 +130,6 @@ describe.skipIf(why !== undefined)(
       expect(refused.output).toMatch(/lib\/sounds\.so needs libx\.so\.6[\s\S]*the host has not got it/)
 
       await declare({ major: 15 }, 'louder')
-      expect(await stack.expect(7, 'preview', '--refresh', '--expect-no-changes', '--diff')).toContain(upgraded)
       await stack.expect(0, 'up', '--refresh', '--yes', '--skip-preview')
       expect(await stack.expect(0, 'stack', 'output', 'postgresVersion')).toBe(`${is}\n`)
       await stack.expect(0, 'preview', '--refresh', '--expect-no-changes')
