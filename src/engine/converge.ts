@@ -5,7 +5,7 @@ import { remove, type StoreTarget } from '../host/store.ts'
 import { type Digest, shortDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
 import { parseManifest } from '../model/manifest.ts'
-import type { Tree } from '../model/tree.ts'
+import { type Tree, treeDigest } from '../model/tree.ts'
 import { type Change, declare } from './declare.ts'
 import { type Generation, planGeneration, presentMembers } from './generation.ts'
 import { recordsOf } from './kept.ts'
@@ -37,6 +37,8 @@ export interface ConvergeOptions {
   /** Files for the generation's folder beside ours: how to run a rootfs distribution. */
   readonly files: (record: Record, generation: Generation) => ReadonlyMap<string, string>
   readonly who: string
+  /** Trees that this machine has anyway: a host that has them is not asked what is in them. */
+  readonly atHand?: () => Promise<readonly Tree[]>
   /** How closely the host is looked at; default `quick`. */
   readonly verify?: 'quick' | 'full'
   /** Of the whole `up`, which may be several commits. */
@@ -98,9 +100,12 @@ async function prepare(
   const changed = objectsOf([...loaded.values()].map(({ tree }) => tree))
   const asked = changed.size > fewObjects ? [] : [...changed.keys()]
   const reused = changes.filter((change) => change.do === 'reuse')
+  const here = [...((await options.atHand?.()) ?? []), ...[...loaded.values()].map(({ tree }) => tree)]
+  const atHand = new Map(here.map((tree) => [treeDigest(tree), tree]))
   const seen = await probe(target, {
     verify: options.verify ?? 'quick',
     purpose: options.isSuspect ? 'recheck' : 'change',
+    known: atHand.keys(),
     give: reused.map(({ member }) => member.treeDigest),
     objects: asked,
     ...signal,
@@ -125,7 +130,7 @@ async function prepare(
     treeDigest: loaded.get(member.name)?.treeDigest ?? member.treeDigest,
   }))
   await options.prove?.(members, recordsOf(seen, target.transport.name))
-  const trees = await treesOf(members, { seen, loaded, load })
+  const trees = await treesOf(members, { seen, atHand, load })
   const treeOf = (member: Member) => trees.get(member.treeDigest) as Tree
   const layout =
     loaded.get(distributionName)?.layout ??
@@ -173,7 +178,7 @@ async function prepare(
     ...(options.run === undefined ? {} : { run: options.run }),
   }
   // The probe has proven the others to be there, and their hashes make megabytes that do not compress.
-  const isNew = ({ treeDigest }: Member) => isSuspect || !seen.manifests.has(treeDigest)
+  const isNew = ({ treeDigest }: Member) => isSuspect || !(seen.manifests.has(treeDigest) || seen.held.has(treeDigest))
   const newManifests = members
     .filter(isNew)
     .map((member) => ({ tree: treeOf(member), like: likeOf(likes.member(member.name), treeOf(member)) }))
@@ -213,17 +218,16 @@ async function treesOf(
   members: readonly Member[],
   from: {
     readonly seen: Probe
-    readonly loaded: ReadonlyMap<string, LoadedMember>
+    readonly atHand: ReadonlyMap<Digest, Tree>
     readonly load: (member: Member) => Promise<LoadedMember>
   },
 ): Promise<Map<Digest, Tree>> {
-  const trees = new Map<Digest, Tree>()
+  const trees = new Map(from.atHand)
   for (const [digest, text] of from.seen.manifests)
     trees.set(
       digest,
       parsed(digest, () => parseManifest(text)),
     )
-  for (const one of from.loaded.values()) trees.set(one.treeDigest, one.tree)
   for (const member of members) {
     if (!trees.has(member.treeDigest)) trees.set(member.treeDigest, (await from.load(member)).tree)
   }

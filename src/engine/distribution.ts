@@ -33,13 +33,20 @@ export async function loadDistribution(
   const { libraryDirectory, shareDirectory, mode, binDirectory } = layout
   const image = await readDistributionFacts(flat, layout)
   const { version, major } = image.server as ServerFacts
-  const placed = new Map([...flat.tree].map(([path, entry]): [string, Entry] => [placeOf(path, layout), entry]))
-  if (mode === 'rootfs') addMountPoints(placed, store)
-  const member = placeMember(flat, placed, {
-    digest: request.digest,
-    major,
-    layout: { mode, binDirectory, libraryDirectory, shareDirectory },
-  })
+  const place = () => {
+    const placed = new Map([...flat.tree].map(([path, entry]): [string, Entry] => [placeOf(path, layout), entry]))
+    if (mode === 'rootfs') addMountPoints(placed, store)
+    return placed
+  }
+  const member = placeMember(
+    flat,
+    { how: `distribution in ${store}`, place },
+    {
+      digest: request.digest,
+      major,
+      layout: { mode, binDirectory, libraryDirectory, shareDirectory },
+    },
+  )
   const os = await systemOf(flat)
   return { member, facts: { ...layout, version, major, os, contrib: providesOf(image) }, image }
 }

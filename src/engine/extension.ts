@@ -52,7 +52,6 @@ export async function readPart(request: ImageRequest, base: readonly string[] = 
 export async function loadExtension(request: ImageRequest, base?: readonly string[]): Promise<LoadedExtension> {
   const { flat, part, has } = await readPart(request, base)
   const place = (path: string) => (has(path) ? placeOf(path) : undefined)
-  const placed = new Map(placeExtension(flat.tree, flat.pinned, place).map(({ path, entry }) => [path, entry]))
   const { include } = part
   const kind = `extension-facts-v4${include ? `-${shortDigest(digestOf(include.join('\n')))}` : ''}`
   const image = await flat.derived(kind, factsSchema, () =>
@@ -62,7 +61,9 @@ export async function loadExtension(request: ImageRequest, base?: readonly strin
     }),
   )
   const major = majorOf(image, flat.pinned)
-  const member = placeMember(flat, placed, { digest: request.digest, major })
+  const placed = () => new Map(placeExtension(flat.tree, flat.pinned, place).map(({ path, entry }) => [path, entry]))
+  const how = { how: `extension ${JSON.stringify(part)}`, place: placed }
+  const member = placeMember(flat, how, { digest: request.digest, major })
   return { member, facts: { major, provides: providesOf(image) }, image, part }
 }
 

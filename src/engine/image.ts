@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream'
 import { z } from 'zod'
 import { Budget } from '../layer/budget.ts'
 import type { LayerEntry } from '../layer/entry.ts'
@@ -14,9 +13,11 @@ import { type Image, readImage } from '../oci/image.ts'
 import { digestSchema } from '../oci/schema.ts'
 import type { Source } from '../oci/source.ts'
 import type { Hole } from '../postgres/elf-file.ts'
+import { layerEntries } from './layer-entries.ts'
 import { fetchLayers, filesOfLayers, readUnpacked } from './layers.ts'
 import type { Content } from './member.ts'
 import { memory } from './memory.ts'
+import { onceFor } from './once.ts'
 import type { Part } from './part.ts'
 
 /** Files whose content tells facts: a server, modules, control files. The largest known, LLVM's, have 120 MB. */
@@ -66,6 +67,7 @@ interface Flat {
 
 /** Entries; some ten distributions that are whole operating systems, or 50 MB. */
 const maxRemembered = 150_000
+const derivedOnce = onceFor<Tree>()
 /** One for each cache; in a run there is one. */
 const memories = new WeakMap<Cache, ReturnType<typeof memory<Flat>>>()
 
@@ -99,13 +101,14 @@ export async function readFlatImage(request: ImageRequest, special: 'refuse' | '
     tree,
     contents,
     read: (wanted, how) => (how?.edges ? readEdges(contents(wanted)) : readWhole(contents(wanted))),
-    derived: async (kind, schema, derive) => {
-      const found = await cache.readJson(kind, key, schema)
-      if (found !== undefined) return found
-      const made = await derive()
-      await cache.writeJson(kind, key, made)
-      return made
-    },
+    derived: (kind, schema, derive) =>
+      derivedOnce(tree, kind, async () => {
+        const found = await cache.readJson(kind, key, schema)
+        if (found !== undefined) return found
+        const made = await derive()
+        await cache.writeJson(kind, key, made)
+        return made
+      }),
   }
 }
 
@@ -131,16 +134,27 @@ async function flatOf(
 
 async function flattenImage(image: Image, request: ImageRequest, special: 'refuse' | 'strip') {
   const signal = request.signal ? { signal: request.signal } : {}
-  const layers: LayerEntry[][] = []
   const budget = new Budget()
-  const arriving = fetchLayers(image.layers, request)
+  const entries = layerEntries(request.cache, special)
+  const layers: LayerEntry[][] = []
+  const named = image.layers.map((layer, index) => ({ layer, name: layerName(request, index) }))
+  const known = await Promise.all(named.map(({ layer, name }) => entries.find(layer, { budget, name })))
+  const arriving = fetchLayers(
+    image.layers.filter((_, index) => known[index] === undefined),
+    request,
+  )
   try {
     // Lower layers are read while upper ones arrive.
-    for (const [index, layer] of image.layers.entries()) {
-      const name = layerName(request, index)
-      await arriving.blob(layer)
-      const read = (tar: Readable) => readLayer(tar, { diffId: layer.diffId, special, budget, name, ...signal })
-      layers.push(await readUnpacked(layer, { ...request, name }, read))
+    for (const [index, { layer, name }] of named.entries()) {
+      const read = async () => {
+        await arriving.blob(layer)
+        const found = await readUnpacked(layer, { ...request, name }, (tar) =>
+          readLayer(tar, { diffId: layer.diffId, special, budget, name, ...signal }),
+        )
+        await entries.keep(layer, found)
+        return found
+      }
+      layers.push(known[index] ?? (await read()))
     }
   } finally {
     await arriving.stop()

@@ -50,11 +50,15 @@ export async function loadInstalled(
   const os = await systemOf(flat)
   const { version, major } = image.server as ServerFacts
   const { mode, binDirectory, libraryDirectory, shareDirectory } = layout
-  const member = placeMember(flat, placedLinks(layout), {
-    digest: digestOf(identity(image, os)),
-    major,
-    layout: { mode, binDirectory, libraryDirectory, shareDirectory },
-  })
+  const member = placeMember(
+    flat,
+    { how: 'links', place: () => placedLinks(layout) },
+    {
+      digest: digestOf(identity(image, os)),
+      major,
+      layout: { mode, binDirectory, libraryDirectory, shareDirectory },
+    },
+  )
   return { member, facts: { ...layout, version, major, os, contrib: providesOf(image) }, image }
 }
 

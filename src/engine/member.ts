@@ -3,6 +3,7 @@ import { ProviderError } from '../model/error.ts'
 import { emptyFile } from '../model/manifest.ts'
 import { addParents, type Entry, objectName, type Tree, treeDigest } from '../model/tree.ts'
 import type { FlatImage } from './image.ts'
+import { onceFor } from './once.ts'
 import type { Record } from './record.ts'
 
 /** A file's bytes, on their way from an image to a host. */
@@ -36,16 +37,35 @@ export interface LoadedMember {
 /** A host has the same content once, and links it into its trees; ext4 ends at 65,000 links of one file. */
 const mostLinks = 50_000
 
+const placedOnce = onceFor<Tree>()
+
 /**
  * What every member has in common, whatever it brings.
  *
+ * @param how says which of its ways to be placed this is; for each, `place` is asked once
  * @throws ProviderError LIMIT_EXCEEDED when it brings the same content more often than a host can have it
  */
 export function placeMember(
   flat: FlatImage,
-  placed: Map<string, Entry>,
+  { how, place }: { readonly how: string; readonly place: () => Map<string, Entry> },
   facts: { readonly digest: Digest; readonly major: number | undefined; readonly layout?: Record['layout'] },
 ): LoadedMember {
+  const tree = placedOnce(flat.tree, how, () => withParents(place(), flat.pinned))
+  return {
+    digest: facts.digest,
+    image: flat.pinned,
+    platform: flat.image.platform,
+    tree,
+    treeDigest: treeDigest(tree),
+    major: facts.major,
+    compression: compressionOf(flat),
+    labels: flat.image.labels,
+    layout: facts.layout,
+    contents: flat.contents,
+  }
+}
+
+function withParents(placed: Map<string, Entry>, image: string): Tree {
   for (const path of [...placed.keys()]) addParents(placed, path)
   const links = new Map<string, number>()
   for (const entry of placed.values()) {
@@ -53,20 +73,9 @@ export function placeMember(
     const name = objectName(entry)
     const count = (links.get(name) ?? 0) + 1
     links.set(name, count)
-    if (count > mostLinks) throw tooManyLinks(flat.pinned)
+    if (count > mostLinks) throw tooManyLinks(image)
   }
-  return {
-    digest: facts.digest,
-    image: flat.pinned,
-    platform: flat.image.platform,
-    tree: placed,
-    treeDigest: treeDigest(placed),
-    major: facts.major,
-    compression: compressionOf(flat),
-    labels: flat.image.labels,
-    layout: facts.layout,
-    contents: flat.contents,
-  }
+  return placed
 }
 
 /** Contents that upper layers hide count as packed only: then they come out as less well packed than they are. */

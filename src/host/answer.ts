@@ -36,6 +36,8 @@ export interface Probe {
   readonly kept: ReadonlyMap<number, string>
   /** Manifests of the shown generation's members that the caller did not know; for a report, only if there is drift. And those asked for. */
   readonly manifests: ReadonlyMap<Digest, string>
+  /** Those of these members that the caller did know, and that are there. */
+  readonly held: ReadonlySet<Digest>
   readonly trees: readonly { readonly generation: number; readonly role: string; readonly name: string }[]
   /** By tree. */
   readonly deviations: ReadonlyMap<string, readonly Deviation[]>
@@ -96,6 +98,7 @@ export function parseProbe(lines: readonly (readonly string[])[]): Probe {
     record: one.get('record'),
     kept: new Map(each('kept').map(([of, ...record]) => [number(of), record.join('\t')])),
     manifests,
+    held: new Set(each('held').flatMap(([hex = '']) => (isDigest(`sha256:${hex}`) ? [digestFromHex(hex)] : []))),
     trees: each('tree').map(([of, role = '', name = '']) => ({ generation: number(of), role, name })),
     deviations: deviationsByTree(each('check')),
     more: new Map(

@@ -1,5 +1,5 @@
 # probe NONCE ROOT INSTANCE none|quick|full change|recheck|report
-# stdin: lines "known <manifest hex>" (do not send it), "give <manifest hex>" (send it, and say what its tree misses)
+# stdin: lines "known <manifest hex>" (only say that it is there), "give <manifest hex>" (send it, and say what its tree misses)
 # and "want <object>" (say if it is missing); "deep <generation>" has every file of its trees hashed.
 # Takes no lock, so it reads one generation by its number: three are kept, whatever happens meanwhile.
 begin "$1" "$2" "$3"
@@ -131,7 +131,10 @@ sent=/dev/null
 if [ "$5" != report ] || [ $is_drifted = yes ]; then
   sent=$here/members
   while IFS= read -r manifest; do
-    grep -q -x -F "known $manifest" "$scratch/asked" && continue
+    if grep -q -x -F "known $manifest" "$scratch/asked"; then
+      case $(sha256sum "manifests/$manifest") in "$manifest "*) say held "$manifest" ;; esac
+      continue
+    fi
     say manifest "$manifest"
     sed 's/^/m	/' "manifests/$manifest"
   done 2>/dev/null <"$here/members"

@@ -10,9 +10,11 @@ import { distributionName, type Member, partOf, type Record } from '../engine/re
 import { openRelay, parseRelay, type Relay } from '../engine/relay.ts'
 import { runFiles } from '../engine/resource.ts'
 import { describeFreed } from '../host/freed.ts'
+import type { Tree } from '../model/tree.ts'
 import { defaultCacheFolder } from '../oci/cache.ts'
 import { checksEnded } from './checks.ts'
 import { signal } from './interrupt.ts'
+import { instanceOf } from './married.ts'
 import { findInstalled, readDistribution } from './packaged.ts'
 import { cache, environment, forget, imageRequest, keyOf, log, type Place, targetOf, who } from './session.ts'
 import { verify } from './verify.ts'
@@ -48,6 +50,7 @@ async function commitTogether(place: Place, changes: readonly Change[], prove: P
       if (member.name === distributionName) return (await readDistribution(place, knownOf(member))).member
       return (await loadExtension(imageRequest(member.image, member.platform, partOf(member)))).member
     },
+    atHand: () => treesAtHand(place),
     leave: async ({ members }) => {
       const installed = installedIn(members)
       if (installed) await detach(target, installed, { find, signal })
@@ -64,6 +67,13 @@ async function commitTogether(place: Place, changes: readonly Change[], prove: P
   if (installed) await attach(target, installed, { find, signal })
   if (freed) log(`${target.transport.name}: ${describeFreed(freed)}`)
   return members
+}
+
+/** Of what this run has checked there. */
+async function treesAtHand(place: Place): Promise<Tree[]> {
+  const { distribution, extensions } = instanceOf(keyOf(place))
+  const reads = await Promise.all([distribution, ...extensions.values()].map((one) => one?.read()))
+  return reads.flatMap((read) => (read ? [read.member.tree] : []))
 }
 
 const relays = new Map<string, Relay>()

@@ -1,10 +1,9 @@
 import { damageOf, findMember, recordsOf } from '../engine/kept.ts'
 import type { LoadedMember } from '../engine/member.ts'
-import { memory } from '../engine/memory.ts'
 import { type Part, toPart } from '../engine/part.ts'
 import { distributionName, type Facts, type Member, type Record } from '../engine/record.ts'
 import type { Probe } from '../host/answer.ts'
-import { probe } from '../host/probe.ts'
+import { type ProbeOptions, probe } from '../host/probe.ts'
 import { parseDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
 import { parseManifest } from '../model/manifest.ts'
@@ -61,27 +60,22 @@ export async function findAtHand(kind: Kind, inputs: Inputs & Pinned): Promise<F
 /** What a host told last: it is asked for again at once, for who reviews the change, and manifests are large. */
 const told = new Map<string, Probe>()
 
-/** Entries of their trees: an image is read and placed once for all hosts of a run, which share what came of it. */
-const maxImages = 300_000
-const images = memory<Awaited<ReturnType<Kind['read']>>>(maxImages, ({ member }) => member.tree.size)
-
 const isDistribution = (kind: Kind, inputs: Inputs) => kind.nameOf(inputs as unknown as Values) === distributionName
 
 async function findCached(kind: Kind, inputs: Inputs & Pinned): Promise<Found | undefined> {
   const request = imageRequest(inputs.image, inputs.platform)
   const cached = { ...request, source: absentSource(request.source) }
-  const isCached = await images(`cached ${keyOfImage(kind, inputs)}`, () => kind.read(cached, inputs), signal).then(
+  const isCached = await kind.read(cached, inputs).then(
     () => true,
     () => false,
   )
   signal.throwIfAborted()
+  // Its metadata are here, and what was made of it; its contents may have to be fetched.
   return isCached ? read(kind, inputs) : undefined
 }
 
 async function read(kind: Kind, inputs: Inputs & Pinned): Promise<Found> {
-  const request = imageRequest(inputs.image, inputs.platform)
-  const key = `all ${keyOfImage(kind, inputs)}`
-  return foundOf(await images(key, () => kind.read(request, inputs), signal))
+  return foundOf(await kind.read(imageRequest(inputs.image, inputs.platform), inputs))
 }
 
 /** What was read, as it is told. */
@@ -89,27 +83,27 @@ export function foundOf({ member, facts, image }: ReadImage): Found {
   return { member, facts, layout: member.layout, tree: member.tree, loaded: member, image }
 }
 
-function keyOfImage(kind: Kind, inputs: Inputs & Pinned): string {
-  const { image, platform, root } = inputs
-  // Which part of an image is read depends on the distribution, when it was built on that one's.
-  const base = 'distributionDigest' in inputs ? inputs.distributionDigest : undefined
-  return JSON.stringify([isDistribution(kind, inputs), image, platform, root, toPart(inputs as Part), base])
-}
-
-/** One look for all resources of a run; a host that does not answer is not waited for again. */
+/** One of each for all resources of a run; a host that does not answer is not waited for again. */
 const looks = new Map<string, Promise<Probe | undefined>>()
 
-/** Undefined for a host that does not answer. */
-export function look(place: Place): Promise<Probe | undefined> {
-  const key = keyOf(place)
+function askedOnce(place: Place, what: Pick<ProbeOptions, 'verify' | 'purpose'>): Promise<Probe | undefined> {
+  const key = JSON.stringify([keyOf(place), what])
   const looking =
     looks.get(key) ??
     targetOf(place)
-      .then((target) => probe(target, { verify: verify(), purpose: 'recheck', signal }))
+      .then((target) => probe(target, { ...what, signal }))
       .catch(() => undefined)
   looks.set(key, looking)
   return looking
 }
+
+/** Which generations a host keeps; undefined when it does not answer. */
+export function look(place: Place): Promise<Probe | undefined> {
+  return askedOnce(place, { verify: 'none', purpose: 'report' })
+}
+
+/** The same, and what of them is damaged. */
+const inspect = (place: Place) => askedOnce(place, { verify: verify(), purpose: 'recheck' })
 
 /** @param options.from what was told before; else the host is asked */
 async function findKept(
@@ -140,11 +134,12 @@ async function findKept(
   const give = [...new Set([treeDigest, former])]
   const asking = async () => probe(await targetOf(inputs), { verify: 'none', purpose: 'report', give, signal })
   const given = from?.get(key(treeDigest)) ?? (await asking().catch(() => undefined))
+  const inspected = given && (await inspect(inputs))
   signal.throwIfAborted()
   told.clear()
   if (given) for (const tree of give) told.set(key(tree), given)
   const manifest = given?.manifests.get(treeDigest)
-  const damage = given && damageOf(treeDigest, given, seen)
+  const damage = given && inspected && damageOf(treeDigest, given, inspected)
   if (manifest === undefined || damage === undefined) return undefined
   const layout = wanted.isDistribution ? found.layout : undefined
   return { damage, found: { member: found.member, facts, layout, tree: parseManifest(manifest) } }

@@ -3,7 +3,7 @@ import { loadExtension } from '../engine/extension.ts'
 import type { ImageRequest } from '../engine/image.ts'
 import { clusterOf } from '../engine/installed-image.ts'
 import { type Pair, recordsOf, wereTogether } from '../engine/kept.ts'
-import { merge } from '../engine/merge.ts'
+import { refuseConflicts } from '../engine/merge.ts'
 import { toPart } from '../engine/part.ts'
 import { distributionName } from '../engine/record.ts'
 import { ProviderError } from '../model/error.ts'
@@ -15,7 +15,7 @@ import { type Found, look } from './find.ts'
 import type { ExtensionInputs } from './inputs.ts'
 import { signal } from './interrupt.ts'
 import type { Inputs, Pinned, Values } from './kind.ts'
-import { factsIn, instanceOf, keyOfPair, type Read, readOnce, type Standing } from './married.ts'
+import { factsIn, instanceOf, keyOfPair, type Read, type Standing } from './married.ts'
 import { readDistribution } from './packaged.ts'
 import { hostName, imageRequest, keyOf } from './session.ts'
 
@@ -28,9 +28,9 @@ export function rememberDistribution(inputs: Inputs & Pinned, standing: Standing
   // On a host it is read at once; an image that this machine has not got is not worth the wait.
   const read =
     clusterOf(image) === undefined
-      ? () => readOnce(`${image} ${platform} ${root}`, () => loadDistribution(cached(image, platform), root))
-      : () => readDistribution(inputs, inputs).catch(() => undefined)
-  instanceOf(keyOf(inputs)).distribution = { image, digest, facts, standing, read }
+      ? () => loadDistribution(cached(image, platform), root)
+      : () => readDistribution(inputs, inputs)
+  instanceOf(keyOf(inputs)).distribution = { image, digest, facts, standing, read: () => read().catch(unread) }
 }
 
 /**
@@ -89,7 +89,7 @@ async function proveWith(
       .map((error) => `Cannot add ${inputs.image} to Postgres ${version}: ${refusalText(error)}`)
     throw new ProviderError('NOT_MARRIED', reasons.join('\n'))
   }
-  await mergeWith(inputs, read, others)
+  await refuseConflictsWith(inputs, read, others)
   return findings
 }
 
@@ -112,19 +112,17 @@ function proveMajor({ image, postgresMajor }: Extension, { member: { major } }: 
 }
 
 /** Where two images bring the same path with other content, the next commit would refuse them; here a preview does. */
-async function mergeWith(
+async function refuseConflictsWith(
   inputs: Extension,
   { member }: Read,
   others: readonly (readonly [string, Read])[],
 ): Promise<void> {
   const distribution = (await instanceOf(keyOf(inputs)).distribution?.read())?.member
-  const members = [
+  refuseConflicts([
     ...(distribution ? [{ name: distributionName, ...distribution }] : []),
     ...others.map(([name, other]) => ({ name, ...other.member })),
     { name: inputs.name, ...member },
-  ]
-  const nowhere = { libraryDirectory: 'lib', shareDirectory: 'share' }
-  merge(members, { livePath: '/', ...(distribution?.layout ?? nowhere) })
+  ])
 }
 
 function partyOf(name: string, { image, member }: Read, former?: { [name: string]: string }): Party {
@@ -143,9 +141,10 @@ async function othersOf(inputs: Extension): Promise<[string, Read][]> {
 
 function sibling({ image, platform, ...inputs }: Extension) {
   const part = toPart(inputs)
-  const key = JSON.stringify([image, platform, part])
-  return { read: () => readOnce(key, () => loadExtension({ ...cached(image, platform), part })) }
+  return { read: () => loadExtension({ ...cached(image, platform), part }).catch(unread) }
 }
+
+const unread = () => undefined
 
 /** An image that is read from this machine's cache, or not at all. */
 function cached(image: string, platform: string): ImageRequest {

@@ -1,10 +1,8 @@
 import type { Pair } from '../engine/kept.ts'
 import type { LoadedMember } from '../engine/member.ts'
-import { memory } from '../engine/memory.ts'
 import { unpackFacts } from '../engine/packed-facts.ts'
 import { toPart } from '../engine/part.ts'
 import type { ImageFacts } from '../postgres/facts.ts'
-import { signal } from './interrupt.ts'
 
 /** An image that was read. */
 export interface Read {
@@ -49,15 +47,6 @@ export function instanceOf(key: string): Instance {
 
 export function keyOfPair({ distribution, extension, platform, part }: Pair): string {
   return JSON.stringify([distribution, extension, platform, toPart(part)])
-}
-
-/** Entries of their trees. */
-const maxReads = 300_000
-const reads = memory<Read>(maxReads, ({ member }) => member.tree.size)
-
-/** Reads an image once for all hosts of a run that have it; what could not be read is asked for again. */
-export function readOnce(key: string, read: () => Promise<Read>): Promise<Read | undefined> {
-  return reads(key, read, signal).catch(() => undefined)
 }
 
 const unpacked = new Map<string, ImageFacts | undefined>()

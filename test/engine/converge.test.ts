@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { converge } from '../../src/engine/converge.ts'
+import { type ConvergeOptions, converge } from '../../src/engine/converge.ts'
 import type { Change } from '../../src/engine/declare.ts'
 import { loadDistribution } from '../../src/engine/distribution.ts'
 import { loadExtension } from '../../src/engine/extension.ts'
@@ -30,6 +30,7 @@ let digests: Map<string, string>
 let target: StoreTarget
 let execs = 0
 let asked = 0
+let told = 0
 let stores = 0
 
 beforeAll(async () => {
@@ -55,7 +56,11 @@ beforeEach(async () => {
   const exec: typeof host.exec = (command, options) => {
     execs += 1
     if (typeof options?.stdin === 'string') asked += options.stdin.match(/^want /gm)?.length ?? 0
-    return host.exec(command, options)
+    const onOutput = (chunk: Buffer) => {
+      told += `${chunk}`.match(/^m\t/gm)?.length ?? 0
+      options?.onOutput?.(chunk)
+    }
+    return host.exec(command, { ...options, onOutput })
   }
   const transport = { ...host, exec }
   target = {
@@ -89,8 +94,11 @@ async function put(name: string, tag: string, owner: { token?: string; stack?: s
   return { do: 'put', loaded, member: { name, token, stack, reference: tag, image, digest, platform, ...major } }
 }
 
-const change = (...changes: Change[]) =>
+const change = (...changes: Change[]) => changeWith({}, ...changes)
+
+const changeWith = (options: Pick<ConvergeOptions, 'atHand'>, ...changes: Change[]) =>
   converge(target, changes, {
+    ...options,
     load: ({ name, image }) => load(name, image),
     files: () => new Map(),
     packing: packs,
@@ -126,6 +134,23 @@ test('a host is asked for objects that its own trees do not tell of, and for non
   expect(await cost('pg18-1')).toEqual({ execs: 2, asked: 0 })
   await change({ do: 'delete', name: distributionName, token: distributionName })
   expect(await cost('pg18-1')).toMatchObject({ asked: 0 })
+})
+
+test('a host does not tell of trees that this machine has at hand, and what they bring is not sent again', async () => {
+  const { loaded } = (await put(distributionName, 'pg18')) as Extract<Change, { do: 'put' }>
+  const tree = join(target.root, 'instances/main/current/root')
+  told = 0
+  await change(await put('cube', 'cube'))
+  expect(told).toBe(loaded.tree.size)
+  told = 0
+  await changeWith({ atHand: async () => [loaded.tree] }, await put('hstore', 'hstore'))
+  expect(told).toBe((await load('cube', `oci:${join(folder, 'images')}@${digests.get('cube')}`)).tree.size)
+  expect(control()).toContain('hstore')
+  // Not of the host: then it is sent.
+  rmSync(join(target.root, 'manifests', loaded.treeDigest.replace('sha256:', '')))
+  await changeWith({ atHand: async () => [loaded.tree] }, { do: 'delete', name: 'cube', token: 'cube' })
+  expect(readdirSync(join(target.root, 'manifests'))).toContain(loaded.treeDigest.replace('sha256:', ''))
+  expect(readdirSync(tree).length).toBeGreaterThan(0)
 })
 
 test('Bug: an object that is gone from the store, but not from its trees, is sent again', async () => {

@@ -105,6 +105,30 @@ test('nothing leaves the cache before all layers are proven', async () => {
   expect(left).toEqual([])
 })
 
+test('an image that shares layers with one that was read before costs what its own layers cost', async () => {
+  await readFlatImage(request(), 'refuse')
+  const own = tar(file('lib/own', 'own'), file('lib/0', 'other'))
+  const next = image([...contents.map((bytes, at) => tar(file(`lib/${at}`, bytes))), own])
+  await registry.close()
+  registry = await startRegistry({}, blobsOf(next))
+  deleteBlobs()
+  // A process that begins anew has the folder only.
+  const flat = await readFlatImage(request({ digest: next.manifest.digest }), 'refuse')
+  expect(flat.tree.get('lib/0')).toMatchObject({ digest: digestOf('other'), size: 5 })
+  expect(flat.tree.get('lib/5')).toMatchObject({ digest: digestOf(contents[5] as Buffer) })
+  expect(next.layers.map(asked)).toEqual([0, 0, 0, 0, 0, 0, 1])
+  expect((await Array.fromAsync(flat.read(wanted))).length).toBe(5)
+})
+
+test('what is kept of a layer is used for nothing but the same bytes read in the same way', async () => {
+  const setuid = image([tar(file('bin/su', 'su', 0o4755))])
+  await registry.close()
+  registry = await startRegistry({}, blobsOf(setuid))
+  const asks = request({ digest: setuid.manifest.digest })
+  expect((await readFlatImage(asks, 'strip')).tree.has('bin/su')).toBe(true)
+  await expect(readFlatImage(asks, 'refuse')).rejects.toThrow('"bin/su" is setuid or setgid')
+})
+
 test('layers that are not needed are not fetched', async () => {
   const flat = await readFlatImage(request(), 'refuse')
   deleteCache()

@@ -6,12 +6,12 @@ import type { Entry } from '../../src/model/tree.ts'
 
 const digest = digestOf('image')
 const image = { platform: 'linux/amd64', layers: [] as const }
-const flat = { pinned: `example.org/a@${digest}`, image, tree: new Map() } as unknown as FlatImage
 
 function place(content: string, count: number) {
+  const flat = { pinned: `example.org/a@${digest}`, image, tree: new Map() } as unknown as FlatImage
   const file: Entry = { kind: 'file', digest: digestOf(content), size: content.length, executable: false }
   const files = Array.from({ length: count }, (_, at): [string, Entry] => [`root/${at}`, file])
-  return placeMember(flat, new Map(files), { digest, major: 18 })
+  return placeMember(flat, { how: '', place: () => new Map(files) }, { digest, major: 18 })
 }
 
 test('placeMember() refuses the same content more often than a file system can link it', () => {

@@ -73,6 +73,19 @@ describe.each(hosts)('on a host with $name', (host) => {
     expect(images.vector.reads).toBe(0)
   })
 
+  test('a manifest that the caller knows is not sent, and is only said to be there while it is what it should be', async () => {
+    const target = freshTarget()
+    await install(target, { distribution, vector: vector1 })
+    const [all, some] = [distribution.treeDigest, vector1.treeDigest]
+    const asked = await probe(target, { verify: 'none', known: [all, distribution2.treeDigest] })
+    expect([[...asked.held], [...asked.manifests.keys()]]).toEqual([[all], [some]])
+    const manifest = join(target.root, 'manifests', all.replace('sha256:', ''))
+    rmSync(manifest)
+    writeFileSync(manifest, 'damaged')
+    const damaged = await probe(target, { verify: 'none', known: [all, some] })
+    expect([[...damaged.held], [...damaged.manifests.keys()]]).toEqual([[some], []])
+  })
+
   test('Seen: every kind of change of a tree is found by a quick look, and nothing is where nothing changed', async () => {
     const target = freshTarget()
     await install(target, { distribution, vector: vector1 })
