@@ -49,11 +49,13 @@ fail_without() { # fail_without TOOLS
 make_scratch() {
   for each in "${TMPDIR:-/tmp}" /tmp /var/tmp; do sweep_scratch "$each"; done
   for each in "${TMPDIR:-/tmp}" /tmp /var/tmp; do
-    scratch=$(mktemp -d "$each/pgoci-run.XXXXXX" 2>/dev/null) || continue
-    # Another one may have swept it before it was locked. Where there are no locks, nobody sweeps.
-    { command exec 7<"$scratch" && flock 7; } 2>/dev/null
-    [ ! -d "$scratch" ] || break
-    scratch=
+    # Others may sweep it before it is locked, each of them once. Where there are no locks, nobody sweeps.
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+      scratch=$(mktemp -d "$each/pgoci-run.XXXXXX" 2>/dev/null) || break
+      { command exec 7<"$scratch" && flock 7; } 2>/dev/null
+      [ ! -d "$scratch" ] || break 2
+      scratch=
+    done
   done
   [ -n "$scratch" ] || fail NO_SPACE "cannot make a folder in ${TMPDIR:-/tmp}, which is full or read-only"
   trap 'rm -rf "$scratch"' EXIT

@@ -30,6 +30,17 @@ describe.each(hosts)('the folder for temporary files on a host with $name', (hos
     expect(readdirSync(temporary)).toEqual([])
   })
 
+  test('Bug: shells that began at once could sweep what another had just made, which was told as a full disk', async () => {
+    const transport = damaging(target.transport, 'probe', (sent) => {
+      // Each of them sweeps before it makes its own, so all that one makes may be gone as often as there are others.
+      const sweeping =
+        'swept=; flock() { [ "$swept" = xxxxxxxxxxxx ] || { swept=x$swept; rmdir "$scratch"; }; command flock "$@"; }'
+      sent.script = sent.script.replace('\nmake_scratch\n', (line) => `\n${sweeping}${line}`)
+    })
+    expect(await probe({ ...target, transport }, { verify: 'none' })).toMatchObject({ generation: 0 })
+    expect(readdirSync(temporary)).toEqual([])
+  })
+
   test('what a program that outlived its shell may still use stays until it ends', async () => {
     const pid = join(temporaryFolder(), 'pid')
     await expect(pushing(`sleep 600 </dev/null >/dev/null 2>&1 & echo $! >${pid}; kill -9 $$`)).rejects.toMatchObject({
@@ -38,8 +49,11 @@ describe.each(hosts)('the folder for temporary files on a host with $name', (hos
     await look()
     expect(readdirSync(temporary)).toEqual([own])
     process.kill(Number(readFileSync(pid, 'utf8')))
-    await expect.poll(look).toBeDefined()
-    await expect.poll(() => readdirSync(temporary)).toEqual([])
+    const left = async () => {
+      await look()
+      return readdirSync(temporary)
+    }
+    await expect.poll(left, { timeout: 60_000 }).toEqual([])
   })
 
   test('what another shell is at work in stays', async () => {
