@@ -137,7 +137,7 @@ test('Reversible: an older digest is one flip, without a registry, a cache or an
   const { sent } = link
   await up()
   // Nearly all of it is the probe's script, once a question; one is whether the host has had cube with this Postgres.
-  expect(link.sent - sent, 'bytes from the controller').toBeLessThan(350_000)
+  expect(link.sent - sent, 'bytes from the controller').toBeLessThan(400_000)
   expect(await available()).toBe('1.8')
   expect(existsSync(store('instances/pg18/current/live/share/CHANGES'))).toBe(false)
   await noDrift()
