@@ -152,10 +152,11 @@ describe.skipIf(withoutAccounts).each(transports)('%s to accounts (needs root an
     expect(sshd.log()).toContain('User zoe from 127.0.0.1 not allowed because not listed in AllowUsers')
   })
 
-  test.skipIf(transport === 'openssh')('a password by keyboard-interactive, which PAM asks for', async () => {
-    const login = { ...without(base, 'privateKeyPath'), user: 'ana' }
-    expect(await outcome({ ...login, password: 'pass word' })).toBe('fine')
-    expect(sshd.log()).toContain('Accepted keyboard-interactive/pam for ana')
-    expect(await refusal({ ...login, password: 'pass words' })).toMatch(/^LOGIN_REFUSED: .*tried: password;/)
-  })
+  if (transport !== 'openssh')
+    test('a password by keyboard-interactive, which PAM asks for', async () => {
+      const login = { ...without(base, 'privateKeyPath'), user: 'ana' }
+      expect(await outcome({ ...login, password: 'pass word' })).toBe('fine')
+      expect(sshd.log()).toContain('Accepted keyboard-interactive/pam for ana')
+      expect(await refusal({ ...login, password: 'pass words' })).toMatch(/^LOGIN_REFUSED: .*tried: password;/)
+    })
 })
