@@ -42,7 +42,6 @@ if [ "$shown" = 0 ]; then
 fi
 say shown "$shown"
 here=$home/generations/$shown
-if [ -d "$here" ]; then was_there=yes; else was_there=no; fi
 # A tree of role `other` belongs to another instance, to a process that still runs, or to a push that was killed:
 # its name is taken, and nobody may count on it.
 born=
@@ -65,8 +64,8 @@ for each in trees/*; do
   fi
 done
 
-# Pushes that overtook us may have collected what we read from, and then all of it came out short.
-check_still() { [ $was_there = no ] || [ -d "$here" ] || fail STORE_CHANGED "generation $shown was current, and is gone"; }
+# Pushes that overtook us may have collected what we read from, since we read its number, and then all of it came out short.
+check_still() { [ "$shown" = 0 ] || [ -d "$here" ] || fail STORE_CHANGED "generation $shown was current, and is gone"; }
 
 blame() { # blame TREE: which could not be looked at
   check_still

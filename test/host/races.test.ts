@@ -65,6 +65,19 @@ describe.each(hosts)('on a host with $name', (host) => {
     })
   })
 
+  test('Bug: a look whose generation was collected right after it had read its number told of a record changed by hand', async () => {
+    const target = freshTarget()
+    await install(target, { distribution, vector: extension('1') })
+    const generation = join(target.root, 'instances/main/generations/1')
+    const overtaken = damaging(transport, 'probe', (sent) => {
+      if (existsSync(`${generation}.collected`)) return renameSync(`${generation}.collected`, generation)
+      const here = '\nhere=$home/generations/$shown\n'
+      sent.script = sent.script.replace(here, () => `${here}mv "$here" "$here.collected"\n`)
+    })
+    const seen = await probe({ ...target, transport: overtaken }, { verify: 'quick' })
+    expect([seen.generation, seen.record?.includes('vector'), existsSync(generation)]).toEqual([1, true, true])
+  })
+
   test('Bug: a look that was overtaken so failed; it is made once more', async () => {
     const target = freshTarget()
     await install(target, { distribution, vector: extension('1') })
