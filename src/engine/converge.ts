@@ -122,7 +122,8 @@ async function prepare(
     loaded.set(member.name, known)
     return known
   }
-  const lost = reused.filter(({ member }) => !seen.manifests.has(member.treeDigest))
+  const isThere = ({ treeDigest }: Member) => seen.manifests.has(treeDigest) || seen.held.has(treeDigest)
+  const lost = reused.filter(({ member }) => !isThere(member))
   for (const { member } of lost) await load(member)
   // An image has the last word on its tree: hosts may lie, and later versions of this package place files elsewhere.
   const members = declared.members.map((member) => ({
@@ -178,9 +179,8 @@ async function prepare(
     ...(options.run === undefined ? {} : { run: options.run }),
   }
   // The probe has proven the others to be there, and their hashes make megabytes that do not compress.
-  const isNew = ({ treeDigest }: Member) => isSuspect || !(seen.manifests.has(treeDigest) || seen.held.has(treeDigest))
   const newManifests = members
-    .filter(isNew)
+    .filter((member) => isSuspect || !isThere(member))
     .map((member) => ({ tree: treeOf(member), like: likeOf(likes.member(member.name), treeOf(member)) }))
   const shipment: Shipment = {
     generation,

@@ -153,6 +153,20 @@ test('a host does not tell of trees that this machine has at hand, and what they
   expect(readdirSync(tree).length).toBeGreaterThan(0)
 })
 
+test('Bug: what is used again, and whose tree is at hand, was read from its image', async () => {
+  const { loaded, member } = (await put('hstore', 'hstore')) as Extract<Change, { do: 'put' }>
+  await change({ do: 'put', loaded, member })
+  const again = { ...member, reference: 'another tag', treeDigest: loaded.treeDigest }
+  const { members } = await converge(target, [{ do: 'reuse', layout: undefined, member: again }], {
+    atHand: async () => [loaded.tree],
+    load: async ({ image }) => expect.unreachable(image),
+    files: () => new Map(),
+    packing: packs,
+    who: 'test',
+  })
+  expect(members.find(({ name }) => name === 'hstore')?.reference).toBe('another tag')
+})
+
 test('Bug: an object that is gone from the store, but not from its trees, is sent again', async () => {
   await change(await put('hstore', 'hstore'))
   const objects = join(target.root, 'objects')
