@@ -1,5 +1,5 @@
 import { emptyFile } from '../model/manifest.ts'
-import { addParents, type Entry, parentOf } from '../model/tree.ts'
+import { addParents, type Entry, parentOf, type Tree } from '../model/tree.ts'
 import { type DistributionLayout, findDistribution } from '../postgres/distribution.ts'
 import type { ImageFacts, ServerFacts } from '../postgres/facts.ts'
 import { mountPoints } from '../postgres/unit.ts'
@@ -7,6 +7,7 @@ import { readFacts } from './facts.ts'
 import { factsSchema } from './facts-schema.ts'
 import { type FlatImage, type ImageRequest, readFlatImage } from './image.ts'
 import { type LoadedMember, placeMember } from './member.ts'
+import { onceFor } from './once.ts'
 import { type Provides, providesOf } from './provides.ts'
 import { readServerFacts } from './server-facts.ts'
 import { systemOf } from './system.ts'
@@ -23,13 +24,15 @@ export interface DistributionFacts extends DistributionLayout {
 /** Folders that loaders know or are told of: what lies elsewhere is opened by its path. */
 const libraries = /^root\/(?:.+\/)?lib(?:64|32|x32)?(?:\/[a-z0-9_]+-linux-[a-z0-9]+)?\/[^/]+\.so(?:\.[^/]*)?$/
 
+const layoutOnce = onceFor<Tree>()
+
 /** Reads and places a distribution; `store` is the folder on the host, which its tree needs as a mount point. */
 export async function loadDistribution(
   request: ImageRequest,
   store: string,
 ): Promise<{ member: LoadedMember; facts: DistributionFacts; image: ImageFacts }> {
   const flat = await readFlatImage(request, 'strip')
-  const layout = findDistribution(flat.tree, flat.pinned)
+  const layout = layoutOnce(flat.tree, 'layout', () => findDistribution(flat.tree, flat.pinned))
   const { libraryDirectory, shareDirectory, mode, binDirectory } = layout
   const image = await readDistributionFacts(flat, layout)
   const { version, major } = image.server as ServerFacts

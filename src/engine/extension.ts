@@ -1,12 +1,13 @@
 import { digestOf, shortDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
-import { nameOf } from '../model/tree.ts'
+import { nameOf, type Tree } from '../model/tree.ts'
 import { placeExtension, placeOf } from '../postgres/extension.ts'
 import type { ImageFacts } from '../postgres/facts.ts'
 import { readFacts } from './facts.ts'
 import { factsSchema } from './facts-schema.ts'
 import { type FlatImage, type ImageRequest, readFlatImage, readImageOf } from './image.ts'
 import { type LoadedMember, placeMember } from './member.ts'
+import { onceFor } from './once.ts'
 import { included, isOfSystem, layersOfBase, type Part, toPart } from './part.ts'
 import { type Provides, providesOf } from './provides.ts'
 
@@ -31,6 +32,8 @@ interface PartOfImage {
   has(path: string): boolean
 }
 
+const chosenOnce = onceFor<Tree>()
+
 /**
  * Reads what an extension is made of: all of an image, the part that the request names, or what it adds to the
  * distribution that it was built on.
@@ -42,7 +45,8 @@ export async function readPart(request: ImageRequest, base: readonly string[] = 
   const baseLayers = include ? 0 : (request.part?.baseLayers ?? layersOfBase((await readImageOf(request)).layers, base))
   // A whole system has setuid files, and what is named of it is not run by them.
   const flat = await readFlatImage(request, include ? 'strip' : 'refuse', baseLayers)
-  const chosen = include && included(flat.tree, include, flat.pinned)
+  const chosen =
+    include && chosenOnce(flat.tree, JSON.stringify(include), () => included(flat.tree, include, flat.pinned))
   if (!chosen) refuseServer(flat)
   const has = (path: string) => (chosen ? chosen.has(path) : baseLayers === 0 || !isOfSystem(path))
   return { flat, part: toPart({ baseLayers, include }), has }

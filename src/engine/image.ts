@@ -101,14 +101,7 @@ export async function readFlatImage(request: ImageRequest, special: 'refuse' | '
     tree,
     contents,
     read: (wanted, how) => (how?.edges ? readEdges(contents(wanted)) : readWhole(contents(wanted))),
-    derived: (kind, schema, derive) =>
-      derivedOnce(tree, kind, async () => {
-        const found = await cache.readJson(kind, key, schema)
-        if (found !== undefined) return found
-        const made = await derive()
-        await cache.writeJson(kind, key, made)
-        return made
-      }),
+    derived: (kind, schema, derive) => derivedOnce(tree, kind, () => cache.json(kind, key, schema, derive)),
   }
 }
 
@@ -123,9 +116,7 @@ async function flatOf(
   request: ImageRequest,
   { special, key }: { readonly special: 'refuse' | 'strip'; readonly key: string },
 ): Promise<Flat> {
-  const known = await request.cache.readJson('flat-v1', key, flatSchema)
-  const flat = known ?? (await flattenImage(image, request, special))
-  if (known === undefined) await request.cache.writeJson('flat-v1', key, flat)
+  const flat = await request.cache.json('flat-v1', key, flatSchema, () => flattenImage(image, request, special))
   return {
     tree: new Map(flat.entries.map(([path, value, size, executable]) => [path, thaw(value, size, executable)])),
     places: new Map(flat.places.map(([content, layer, path]) => [content, { layer, path }])),

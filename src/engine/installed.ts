@@ -114,12 +114,6 @@ function flatOf(
     // Its tree has no files.
     contents: async function* () {},
     read: (wanted, how) => readHostFiles(files, wanted, { ...options, isEdged: how?.edges === true }),
-    derived: async (kind, schema, derive) => {
-      const known = await cache.readJson(kind, key, schema)
-      if (known !== undefined) return known
-      const made = await derive()
-      await cache.writeJson(kind, key, made)
-      return made
-    },
+    derived: (kind, schema, derive) => cache.json(kind, key, schema, derive),
   }
 }

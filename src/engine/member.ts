@@ -50,7 +50,10 @@ export function placeMember(
   { how, place }: { readonly how: string; readonly place: () => Map<string, Entry> },
   facts: { readonly digest: Digest; readonly major: number | undefined; readonly layout?: Record['layout'] },
 ): LoadedMember {
-  const tree = placedOnce(flat.tree, how, () => withParents(place(), flat.pinned))
+  const { tree, compression } = placedOnce(flat.tree, how, () => ({
+    tree: withParents(place(), flat.pinned),
+    compression: compressionOf(flat),
+  }))
   return {
     digest: facts.digest,
     image: flat.pinned,
@@ -58,7 +61,7 @@ export function placeMember(
     tree,
     treeDigest: treeDigest(tree),
     major: facts.major,
-    compression: compressionOf(flat),
+    compression,
     labels: flat.image.labels,
     layout: facts.layout,
     contents: flat.contents,

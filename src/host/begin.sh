@@ -63,7 +63,7 @@ make_scratch() {
 }
 
 # What shells that were killed have left. Only folders that mktemp made for us: where anybody may write, others could
-# put links, or what changes while it is removed.  Earlier versions named theirs pgoci.XXXXXX and did
+# put links, or what changes while it is removed. Earlier versions named theirs pgoci.XXXXXX and did
 # not lock them, so those are left alone.
 sweep_scratch() { # sweep_scratch FOLDER
   set -- "$1" "$1"/pgoci-run.??????

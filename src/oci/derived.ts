@@ -11,6 +11,8 @@ export interface Derived {
   /** Or undefined. Torn and foreign files are passed over. */
   readJson<T>(kind: string, key: string, schema: z.ZodType<T>): Promise<T | undefined>
   writeJson(kind: string, key: string, value: unknown): Promise<void>
+  /** What was kept, or else is made now, and kept. */
+  json<T>(kind: string, key: string, schema: z.ZodType<T>, make: () => Promise<T>): Promise<T>
   /** Opens what {@link Derived.keepFile} kept, or undefined. Nothing proves it, so its reader has to. */
   openFile(kind: string, key: string): Promise<FileHandle | undefined>
   /** Begins to keep a stream's chunks, as they are told; a disk that is full or read-only only means that nothing is kept. */
@@ -27,24 +29,33 @@ interface KeptFile {
 /** @param added hears of bytes that came */
 export function derivedFiles(folder: string, added: (bytes: number) => Promise<void>): Derived {
   const pathOf = (kind: string, key: string) => join(folder, 'derived', kind, hexOf(digestOf(key)))
+  const readJson: Derived['readJson'] = async (kind, key, schema) => {
+    const path = `${pathOf(kind, key)}.json`
+    const text = await readFile(path, 'utf8').catch(() => '')
+    const body = text.slice(72)
+    if (text === '' || text.slice(0, 71) !== digestOf(body)) return undefined
+    try {
+      const value = schema.parse(JSON.parse(body))
+      await touch(path)
+      return value
+    } catch {
+      return undefined
+    }
+  }
+  const writeJson: Derived['writeJson'] = async (kind, key, value) => {
+    const body = JSON.stringify(value)
+    await replaceFile(`${pathOf(kind, key)}.json`, (temporary) => writeFile(temporary, `${digestOf(body)}\n${body}`))
+    await added(body.length)
+  }
   return {
-    readJson: async (kind, key, schema) => {
-      const path = `${pathOf(kind, key)}.json`
-      const text = await readFile(path, 'utf8').catch(() => '')
-      const body = text.slice(72)
-      if (text === '' || text.slice(0, 71) !== digestOf(body)) return undefined
-      try {
-        const value = schema.parse(JSON.parse(body))
-        await touch(path)
-        return value
-      } catch {
-        return undefined
-      }
-    },
-    writeJson: async (kind, key, value) => {
-      const body = JSON.stringify(value)
-      await replaceFile(`${pathOf(kind, key)}.json`, (temporary) => writeFile(temporary, `${digestOf(body)}\n${body}`))
-      await added(body.length)
+    readJson,
+    writeJson,
+    json: async (kind, key, schema, make) => {
+      const known = await readJson(kind, key, schema)
+      if (known !== undefined) return known
+      const made = await make()
+      await writeJson(kind, key, made)
+      return made
     },
     openFile: async (kind, key) => {
       const path = pathOf(kind, key)

@@ -1,5 +1,6 @@
 import { damageOf, findMember, recordsOf } from '../engine/kept.ts'
 import type { LoadedMember } from '../engine/member.ts'
+import { once } from '../engine/once.ts'
 import { type Part, toPart } from '../engine/part.ts'
 import { distributionName, type Facts, type Member, type Record } from '../engine/record.ts'
 import type { Probe } from '../host/answer.ts'
@@ -87,14 +88,11 @@ export function foundOf({ member, facts, image }: ReadImage): Found {
 const looks = new Map<string, Promise<Probe | undefined>>()
 
 function askedOnce(place: Place, what: Pick<ProbeOptions, 'verify' | 'purpose'>): Promise<Probe | undefined> {
-  const key = JSON.stringify([keyOf(place), what])
-  const looking =
-    looks.get(key) ??
+  return once(looks, JSON.stringify([keyOf(place), what]), () =>
     targetOf(place)
       .then((target) => probe(target, { ...what, signal }))
-      .catch(() => undefined)
-  looks.set(key, looking)
-  return looking
+      .catch(() => undefined),
+  )
 }
 
 /** Which generations a host keeps; undefined when it does not answer. */

@@ -2,6 +2,7 @@ import { type AskedOfHost, askedOf, type FoundCluster, findCluster } from '../en
 import { loadDistribution } from '../engine/distribution.ts'
 import { loadInstalled } from '../engine/installed.ts'
 import { clusterOf, installedImage } from '../engine/installed-image.ts'
+import { once } from '../engine/once.ts'
 import { ProviderError } from '../model/error.ts'
 import { formatPlatform, platformOfMachine } from '../model/platform.ts'
 import { quote } from '../model/quote.ts'
@@ -55,13 +56,6 @@ async function read(place: Place, { server, cluster, machine }: FoundCluster): P
 /** As states and records have it. */
 const named = ({ server, cluster }: FoundCluster) =>
   askedOf({ image: installedImage(cluster.name), serverDirectory: server.bin.slice(1) })
-
-function once<T>(known: Map<string, Promise<T>>, key: string, look: () => Promise<T>): Promise<T> {
-  const looking = known.get(key) ?? look()
-  known.set(key, looking)
-  looking.catch(() => known.delete(key))
-  return looking
-}
 
 const keyOfAsked = (place: Place, { major, cluster, pgConfig }: AskedOfHost) =>
   JSON.stringify([keyOf(place), major, cluster, pgConfig])

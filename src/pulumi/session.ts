@@ -1,6 +1,7 @@
 import { hostname, userInfo } from 'node:os'
 import type { ImageRequest } from '../engine/image.ts'
 import { type Names, openNames } from '../engine/names.ts'
+import { once } from '../engine/once.ts'
 import type { Part } from '../engine/part.ts'
 import { findPending, pendingLine, renewedLines } from '../engine/pending.ts'
 import { connectionPool } from '../engine/pool.ts'
@@ -101,11 +102,7 @@ const observations = new Map<string, Promise<Probe>>()
 
 /** What is on the host; one look for all resources of a run that ask. */
 export function observe(place: Place): Promise<Probe> {
-  const key = keyOf(place)
-  const looking = observations.get(key) ?? look(place)
-  observations.set(key, looking)
-  looking.catch(() => observations.delete(key))
-  return looking
+  return once(observations, keyOf(place), () => look(place))
 }
 
 /** After a change, what was seen is no longer there. */
