@@ -18,7 +18,7 @@ export type Declared = Pick<Record, 'members' | 'rolledBack'>
  * did not show does not go forward. Once all is again as declared, members that only the older generation had are gone.
  *
  * @param place for messages: the instance and its host
- * @throws ProviderError CONFLICT, NOT_FOUND
+ * @throws ProviderError CONFLICT, NOT_FOUND, STILL_NEEDED
  */
 export function declare(before: Declared | undefined, changes: readonly Change[], place: string): Declared {
   const { members = [], rolledBack } = before ?? {}
@@ -59,7 +59,7 @@ function declaredAfter(before: readonly Member[], changes: readonly Change[], pl
   if (members.size > 0 && !members.has(distributionName)) {
     if (!before.some(({ name }) => name === distributionName)) throw noDistribution(place)
     throw new ProviderError(
-      'CONFLICT',
+      'STILL_NEEDED',
       `Cannot remove Postgres from ${place}: extensions are still declared on it: ${[...members.keys()].join(', ')}; remove them first`,
     )
   }

@@ -20,6 +20,8 @@ export type Code =
   /** What sorts text is another one, and nobody has said that this is known. */
   | 'COLLATION_CHANGED'
   | 'CONFLICT'
+  /** By what is declared on it. */
+  | 'STILL_NEEDED'
   | 'HOST_KEY_REFUSED'
   | 'HOST_UNREACHABLE'
   | 'HOST_REFUSED'

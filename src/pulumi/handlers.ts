@@ -17,6 +17,7 @@ import type { Inputs, Kind, Pinned, Values } from './kind.ts'
 import { configureLockWait } from './lock-wait.ts'
 import { pin } from './pin.ts'
 import { configureRegistries } from './registries.ts'
+import { remove } from './remove.ts'
 import { hostOf } from './same-place.ts'
 import { observe } from './session.ts'
 import { hasUnknown, toState, without } from './state.ts'
@@ -102,15 +103,9 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
       }
     }),
 
-    delete: operation(async (_id: string, props: Values) => {
+    delete: operation((_id: string, props: Values) => {
       const place = schema.parse(inputsOf(kind, props)) as Inputs
-      try {
-        await commit(place, { do: 'delete', name: nameOf(props), token: String(props['__token']) }, proveInstalled)
-      } catch (error) {
-        if (!(error instanceof ProviderError) || error.code !== 'HOST_UNREACHABLE') throw error
-        const hint = 'if the host is gone for good, take it out of the state with pulumi state delete'
-        throw new ProviderError(error.code, `${error.message}; ${hint}`, { cause: error })
-      }
+      return remove(place, { name: nameOf(props), token: String(props['__token']) })
     }),
   }
 }

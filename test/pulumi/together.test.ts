@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { temporaryFolder } from '../support/folder.ts'
@@ -19,6 +19,7 @@ const files = {
 let sshd: TestSshd
 let postgres: Values
 let hstore: Values
+const installed: Values[] = []
 
 /** A run of its own: the provider of the one before has ended. */
 async function nextRun(): Promise<Provider> {
@@ -55,11 +56,11 @@ beforeAll(async () => {
   ])
   const { distribution, extension } = await nextRun()
   postgres = await checked(distribution, { image: `oci:${layout}:pg18` })
-  await distribution.create(postgres)
+  installed.push((await distribution.create(postgres)).outs)
   const basis = { distributionDigest: postgres['digest'], postgresMajor: postgres['postgresMajor'] }
   const image = `oci:${layout}@${digests.get('both')}`
   hstore = await checked(extension, { name: 'hstore', image, include: files.hstore, ...basis })
-  await extension.create(hstore)
+  installed.push((await extension.create(hstore)).outs)
 })
 
 afterAll(() => sshd.close())
@@ -77,4 +78,16 @@ test('the part that it has needs no proof, and no image', async () => {
   const found = await extensionOf(await nextRun(), files.hstore)
   expect(found?.failures).toBeUndefined()
   expect(found?.inputs).toMatchObject({ digest: hstore['digest'], provides: hstore['provides'] })
+})
+
+// Seen in a destroy right after `pulumi import`, which keeps no dependencies: whichever delete came first decided.
+test('a destroy that begins with the distribution lets its extensions go first', async () => {
+  const { distribution, extension } = await nextRun()
+  const before = sshd.commands.length
+  const removed = distribution.delete?.('postgres', installed[0])
+  // Its commit has begun, so that the extension comes too late for it.
+  await vi.waitUntil(() => sshd.commands.length > before)
+  await extension.delete?.('hstore', installed[1])
+  await removed
+  expect(existsSync(join(folder, 'store/instances/main'))).toBe(false)
 })
