@@ -74,12 +74,11 @@ function majorOf({ version }: Pick<Server, 'version'>): number | undefined {
  * @throws ProviderError NOT_POSTGRES for a server that looks nowhere else
  */
 export function settingsFor(server: Server, live: string): (readonly [name: string, value: string])[] {
+  // Of modules that are named without their folder, as those to preload are, the patch knows nothing.
+  const libraries = ['dynamic_library_path', `${live}/lib:$libdir`] as const
   if (server.settings.includes('extension_control_path'))
-    return [
-      ['extension_control_path', `${live}/share:$system`],
-      ['dynamic_library_path', `${live}/lib:$libdir`],
-    ]
-  if (server.settings.includes('extension_destdir')) return [['extension_destdir', live]]
+    return [['extension_control_path', `${live}/share:$system`], libraries]
+  if (server.settings.includes('extension_destdir')) return [['extension_destdir', live], libraries]
   throw new ProviderError(
     'NOT_POSTGRES',
     `Cannot add extensions to ${printable(server.version)} in ${printable(server.bin)}: it loads them from its own folders only; that takes Postgres 18, or the packages of Debian, Ubuntu or apt.postgresql.org`,

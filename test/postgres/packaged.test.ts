@@ -58,7 +58,10 @@ test('Postgres 18 is led by its two paths, an older one of Debian by extension_d
     ['extension_control_path', `${live}/share:$system`],
     ['dynamic_library_path', `${live}/lib:$libdir`],
   ])
-  expect(settingsFor(server(17, 'extension_destdir'), live)).toEqual([['extension_destdir', live]])
+  expect(settingsFor(server(17, 'extension_destdir'), live)).toEqual([
+    ['extension_destdir', live],
+    ['dynamic_library_path', `${live}/lib:$libdir`],
+  ])
   expect(() => settingsFor(server(17), live)).toThrow('it loads them from its own folders only')
 })
 

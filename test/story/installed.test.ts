@@ -69,9 +69,21 @@ describe.skipIf(why !== undefined)(
       expect(host.query("CREATE EXTENSION sounds; SELECT sounds('Postgres')")).toBe('P232')
       expect(host.query('SELECT pg_postmaster_start_time()')).toBe(started)
       expect(host.run('cat /etc/postgresql/15/main/conf.d/*.conf')).toMatch(
-        /^# By pulumi-postgres-oci.*\nextension_destdir = '\/var\/lib\/pgoci\/instances\/orders\/live\/[0-9a-f]{16}'\n$/,
+        /^# By pulumi-postgres-oci.*\nextension_destdir = '\/var\/lib\/pgoci\/instances\/orders\/live\/[0-9a-f]{16}'\ndynamic_library_path = '.*\/lib:\$libdir'\n$/,
       )
       await stack.expect(0, 'preview', '--refresh', '--expect-no-changes')
+    })
+
+    test('Bug: a module to preload, or that SQL names without $libdir, was not found, and the server did not start', () => {
+      expect(
+        host.query(
+          "CREATE FUNCTION pg_temp.bare(text) RETURNS text AS 'sounds', 'soundex' LANGUAGE C; SELECT pg_temp.bare('Postgres')",
+        ),
+      ).toBe('P232')
+      const preload = '/etc/postgresql/15/main/conf.d/preload.conf'
+      host.run(`echo "shared_preload_libraries = 'sounds'" >${preload} && pg_ctlcluster 15 main restart`)
+      expect(host.query('SHOW shared_preload_libraries')).toBe('sounds')
+      host.run(`rm ${preload} && pg_ctlcluster 15 main restart`)
     })
 
     test('another version of an extension is there for open sessions at once, and ALTER EXTENSION goes to it', async () => {
