@@ -56,7 +56,15 @@ function* versionsOf(
 ): Iterable<Found> {
   const { control, scripts } = facts
   const version = control.defaultVersion
-  if (version === undefined) return
+  if (version === undefined) {
+    yield {
+      ...{ severity: 'note', rule: 'no-script', subject: name },
+      fact: `${name}.control has no default_version`,
+      against: 'CREATE EXTENSION creates none of its own accord',
+      advice: `name one: CREATE EXTENSION ${name} VERSION '…'`,
+    }
+    return
+  }
   if (installPath(scripts, version) === undefined && !isStub(facts, Object.values(all)))
     yield {
       // Without any, it may only be there to be loaded, as Debian's decoderbufs is.

@@ -190,6 +190,11 @@ test.each<[string, Partial<ImageFacts>, string]>([
     'note no-script:decoderbufs',
   ],
   [
+    "Bug: a control file without default_version, as pg_proctab's of Debian's pgnodemx, and nothing was told",
+    { extensions: { pg_proctab: extension({}) } },
+    'note no-script:pg_proctab',
+  ],
+  [
     'an extension that nothing brings',
     { extensions: { v: extension({ requires: ['cube'] }) } },
     'note requires:v.cube',
@@ -222,7 +227,9 @@ test('two extensions: what one brings the other may use, but not bring as anothe
   const others = [party({ binaries: [geos], extensions: { cube: extension({}) } }, { name: 'postgis' })]
   const facts = {
     binaries: [module({ needed: ['libgeos.so.3'] })],
-    extensions: { v: extension({ requires: ['cube'] }) },
+    extensions: {
+      v: extension({ defaultVersion: '1', requires: ['cube'] }, { scripts: { installable: ['1'], updates: [] } }),
+    },
   }
   expect(found(facts, { others })).toEqual([])
   expect(found({ binaries: [geos] }, { others })).toEqual([])

@@ -42,7 +42,7 @@ const words: readonly (readonly [RegExp, (found: RegExpExecArray) => RegExp])[] 
   [/could not access file "(?:\$libdir\/)?([^"]+)"/, () => /^missing-module:/],
   // In mysql_fdw's own words.
   [/failed to load the mysql query/, () => /^opened-library:/],
-  [/has no installation script/, () => /^no-script:/],
+  [/has no installation script|version to install must be specified/, () => /^no-script:/],
 ]
 
 /** The finding that tells beforehand what a server says. */
