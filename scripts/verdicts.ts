@@ -1,7 +1,8 @@
 // What the proof says of every extension that Debian packages, beside what a real Postgres does with it: the table of
 // docs/marriage.md. Needs root and apt. Ends with 1 when the two differ anywhere.
-//   npm run verdicts -- [--major 15|17|18] [--foreign] [--keep FILE] [NAME…]
+//   npm run verdicts -- [--major 15|17|18] [--foreign|--installed] [--keep FILE] [NAME…]
 //     --foreign   packages that do not belong there, in place of its own
+//     --installed in the store of a Debian whose Postgres is apt's, in place of an image's
 //     --keep      has the verdicts so far, a line of JSON each; a run that was cut goes on from there
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,6 +18,7 @@ const { values, positionals } = parseArgs({
   options: {
     major: { type: 'string', default: '15' },
     foreign: { type: 'boolean', default: false },
+    installed: { type: 'boolean', default: false },
     keep: { type: 'string' },
   },
 })
@@ -33,10 +35,12 @@ const verdicts: Verdict[] =
 /** What apt could not install. */
 const unmade: string[] = []
 const known = new Set(verdicts.map(({ name, what }) => `${name} ${what}`))
+/** What sets the rows apart. */
+const place = values.installed ? ", for apt's Postgres" : ''
 const isWanted = (name: string) => positionals.length === 0 || positionals.includes(name)
 const folder = mkdtempSync(join(tmpdir(), 'pgoci-verdicts-'))
 try {
-  const server = await VerdictServer.start(folder, release)
+  const server = await VerdictServer.start(folder, release, values.installed)
   for await (const one of allCases(release)) {
     const verdict = await verdictOf(server, one)
     verdicts.push(verdict)
@@ -58,9 +62,13 @@ async function* allCases(of: (typeof releases)[string]): AsyncGenerator<Case> {
   }
   for (const name of namesIn(await debianBase(of))) {
     // Its last one.
-    if (!isOpen(name, 'alone')) continue
+    if (!isOpen(name, `alone${place}`)) continue
     try {
-      yield* (await casesOf(of, name, folder)).filter(({ what }) => isOpen(name, what))
+      for (const one of await casesOf(of, name, folder)) {
+        const what = `${one.what}${place}`
+        // Apt's Postgres has no image.
+        if (isOpen(name, what) && !(values.installed && one.isBuiltOn)) yield { ...one, what }
+      }
     } catch (error) {
       unmade.push(name)
       process.stderr.write(`unmade ${name}: ${String(error).slice(-2000)}\n`)

@@ -19,9 +19,9 @@ describe.skipIf(why)(`the proof and Postgres 15 agree${why ? ` (skipped: ${why})
     server = await VerdictServer.start(folder, release)
   })
 
-  async function told(cases: readonly Case[] | AsyncIterable<Case>): Promise<unknown[]> {
+  async function told(cases: readonly Case[] | AsyncIterable<Case>, on = server): Promise<unknown[]> {
     const verdicts: Verdict[] = []
-    for await (const one of cases) verdicts.push(await verdictOf(server, one))
+    for await (const one of cases) verdicts.push(await verdictOf(on, one))
     return verdicts.map(({ what, proof, rules, reality, wrong }) => [what, proof, rules.join(), reality, ...wrong])
   }
 
@@ -34,6 +34,20 @@ describe.skipIf(why)(`the proof and Postgres 15 agree${why ? ` (skipped: ${why})
       ['with its dependencies', 'fits', '', 'works'],
       ['on its distribution', 'fits', '', 'works'],
       ['alone', ...alone],
+    ])
+  })
+
+  test('about the Postgres of apt: what is preloaded, what SQL names without its folder, what the host has not got', async () => {
+    const apt = await VerdictServer.start(temporaryFolder(), release, true)
+    const alone = async (name: string) => (await casesOf(release, name, folder)).filter(({ what }) => what === 'alone')
+    expect([
+      ...(await told(await alone('postgresql-15-cron'), apt)),
+      ...(await told(await alone('postgresql-15-semver'), apt)),
+      ...(await told(await alone('postgresql-15-pgpcre'), apt)),
+    ]).toEqual([
+      ['alone', 'fits', '', 'works'],
+      ['alone', 'fits', '', 'works'],
+      ['alone', 'does not fit', 'missing-library', 'does not'],
     ])
   })
 
