@@ -1,7 +1,7 @@
 import { type Digest, parseDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
 import { formatPlatform, parsePlatform } from '../model/platform.ts'
-import { parseReference, type Reference } from '../model/reference.ts'
+import { formatName, parseReference, type Reference } from '../model/reference.ts'
 import { parseVersion } from '../model/version.ts'
 import type { Cache } from '../oci/cache.ts'
 import type { Environment } from '../oci/environment.ts'
@@ -12,6 +12,7 @@ import type { TagList, tagLists } from '../oci/tag-lists.ts'
 import { offersOfList } from '../postgres/extension-list.ts'
 import { namesInCatalogs, offersOfCatalogs } from '../postgres/image-catalog.ts'
 import { choose, notOffered, type Offer, type Target, type Wanted } from '../postgres/offer.ts'
+import { once } from './once.ts'
 import type { Repository } from './repository.ts'
 
 /** What a name means for a distribution. */
@@ -41,7 +42,12 @@ export function openNames(
   from: { readonly environment: Environment; readonly cache: Cache; readonly signal?: AbortSignal | undefined },
 ): Names {
   const { environment, cache, signal } = from
-  const open = (reference: Reference) => openSource(reference, environment)
+  const sources = new Map<string, Source>()
+  // What the user's files say of a registry is looked up once for all that is asked of it.
+  const open = (reference: Reference) =>
+    reference.transport === 'registry'
+      ? once(sources, formatName(reference), () => openSource(reference, environment))
+      : openSource(reference, environment)
   return {
     open,
     cache,

@@ -76,16 +76,34 @@ export function parseTemplate(text: string): Template {
     placeOf: (name, target) => parseReference(fill(place, name, target)),
     referenceTo: (version, name, target) => `${fill(place, name, target)}:${fill(tag, name, target, version)}`,
     offersIn: (tags, name, target) => {
-      const read = readerOf(tag, name)
+      const pattern = patternOf(tag, name)
+      const [start = ''] = tag.replaceAll('{name}', name).split('{')
       const at = fill(place, name, target)
-      return tags.flatMap((found) => {
-        const said = read(found)
+      return beginningWith(start, tags).flatMap((found) => {
+        const said: Said | undefined = found.length > longestTag ? undefined : pattern.exec(found)?.groups
         const version = said && parseVersion(said.version ?? '')
         if (said === undefined || version === undefined) return []
         return [{ version, reference: `${at}:${found}`, built: builtFor(said, target) }]
       })
     },
   }
+}
+
+/** By the list that was sorted. */
+const sortedTags = new WeakMap<readonly string[], readonly string[]>()
+
+/** In a repository that many names share, nearly all tags are others': each name finds its own without reading all. */
+function beginningWith(start: string, tags: readonly string[]): readonly string[] {
+  const sorted = sortedTags.get(tags) ?? tags.toSorted()
+  sortedTags.set(tags, sorted)
+  let [first, end] = [0, sorted.length]
+  while (first < end) {
+    const middle = (first + end) >> 1
+    if ((sorted[middle] ?? '') < start) first = middle + 1
+    else end = middle
+  }
+  while (sorted[end]?.startsWith(start)) end += 1
+  return sorted.slice(first, end)
 }
 
 type Said = { readonly [key in Placeholder]?: string }
@@ -101,13 +119,6 @@ function builtFor({ major, minor, os, arch }: Said, target: Target): Built {
 
 /** A layout's tags may be whole references; a registry's are shorter. */
 const longestTag = 384
-
-function readerOf(template: string, name: string): (tag: string) => Said | undefined {
-  const pattern = patternOf(template, name)
-  // In a repository that many names share, nearly all tags are others'.
-  const [start = ''] = template.replaceAll('{name}', name).split('{')
-  return (tag) => (tag.startsWith(start) && tag.length <= longestTag ? pattern.exec(tag)?.groups : undefined)
-}
 
 function patternOf(template: string, name: string): RegExp {
   const seen = new Set<string>()

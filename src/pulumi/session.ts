@@ -57,9 +57,13 @@ export async function resolve(reference: Reference): Promise<Digest> {
 
 const lists = tagLists(cache)
 
+const opened = new Map<string, Names>()
+
 /** Where names of extensions are looked up. */
 export function names(): Names {
-  return openNames(lists, { environment: environment(), cache, signal })
+  const from = environment()
+  const settings = JSON.stringify([from.settings, from.bundle])
+  return once(opened, settings, () => openNames(lists, { environment: from, cache, signal }))
 }
 
 export async function targetOf(place: Place): Promise<StoreTarget> {
