@@ -1,8 +1,13 @@
-import { type Edges, type HostFile, readFiles } from '../host/inventory.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { z } from 'zod'
+import { type Edges, type HostFile, type Inventory, inventory, readFiles } from '../host/inventory.ts'
+import type { PackagedServer } from '../host/packaged.ts'
 import type { StoreTarget } from '../host/store.ts'
 import { type Digest, digestOf } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
 import { printable } from '../model/quote.ts'
+import type { Cache } from '../oci/cache.ts'
+import { digestSchema } from '../oci/schema.ts'
 import { isElf, readElf } from '../postgres/elf.ts'
 import { unlessUnreadable } from './facts.ts'
 import type { WholeFile } from './image.ts'
@@ -22,6 +27,30 @@ const rounds: readonly Edges[] = [
   { head: 1024 ** 2, tail: 256 * 1024 },
   { head: 8 * 1024 ** 2, tail: 1024 ** 2 },
 ]
+
+const knownSchema = z.array(z.tuple([z.string(), digestSchema]))
+
+/**
+ * What a server and its loader have on a host. Each file is hashed once, and then again only when it looks otherwise: the
+ * rule by which a quick look at a store goes, too.
+ */
+export async function listHostFiles(
+  target: StoreTarget,
+  server: PackagedServer,
+  options: { readonly cache: Cache; readonly verify?: 'quick' | 'full'; readonly signal?: AbortSignal },
+): Promise<Inventory> {
+  const { cache, verify = 'quick', signal } = options
+  // What a host says of its files is believed of that host only.
+  const key = JSON.stringify([target.transport.name, server.bin])
+  const kept = (await cache.readJson('host-files-v1', key, knownSchema)) ?? []
+  const there = await inventory(target, server, {
+    ...(verify === 'full' ? {} : { known: new Map(kept) }),
+    ...(signal ? { signal } : {}),
+  })
+  const known = [...there.known]
+  if (!isDeepStrictEqual(known, kept)) await cache.writeJson('host-files-v1', key, known)
+  return there
+}
 
 /** Files of a host by their content: whole, or of large ones as much of both ends as the loader's tables take. */
 export async function* readHostFiles(

@@ -1,4 +1,4 @@
-import { type Inventory, inventory } from '../host/inventory.ts'
+import type { Inventory } from '../host/inventory.ts'
 import type { PackagedServer } from '../host/packaged.ts'
 import type { StoreTarget } from '../host/store.ts'
 import { digestOf } from '../model/digest.ts'
@@ -8,7 +8,7 @@ import type { DistributionLayout } from '../postgres/distribution.ts'
 import type { ImageFacts, ServerFacts } from '../postgres/facts.ts'
 import { settingsFor } from '../postgres/packaged.ts'
 import { type DistributionFacts, readDistributionFacts } from './distribution.ts'
-import { readHostFiles } from './host-files.ts'
+import { listHostFiles, readHostFiles } from './host-files.ts'
 import type { FlatImage } from './image.ts'
 import { installedImage } from './installed-image.ts'
 import { type LoadedMember, placeMember } from './member.ts'
@@ -19,6 +19,8 @@ export interface LoadInstalledOptions {
   /** As in `linux/amd64`. */
   readonly platform: string
   readonly cache: Cache
+  /** `full` believes no file to be what it was because it looks as it did; default `quick`. */
+  readonly verify?: 'quick' | 'full'
   readonly signal?: AbortSignal
 }
 
@@ -35,8 +37,7 @@ export async function loadInstalled(
   const { server, cluster } = found
   // One that cannot be led to a store is refused before anything is read.
   settingsFor(server, '')
-  const signal = options.signal ? { signal: options.signal } : {}
-  const there = await inventory(target, server, signal)
+  const there = await listHostFiles(target, server, options)
   const flat = flatOf(there, { ...options, pinned: installedImage(cluster), target })
   const layout: DistributionLayout = {
     mode: 'installed',

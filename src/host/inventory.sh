@@ -1,11 +1,12 @@
-# inventory NONCE ROOT INSTANCE BIN LIB SHARE: the files of a Postgres that decide what it can load, and the
-# libraries that the loader knows. Or, for lines "HEAD TAIL PATH" of stdin, what is in those files, one after the other:
-# so many bytes of both ends, or all for 0.
+# inventory NONCE ROOT INSTANCE BIN LIB SHARE: the files of a Postgres that decide what it can load, and the libraries
+# that the loader knows: how each looks, and its hash. Lines of stdin are of files that looked so before: they come
+# without a hash, and only those that no file meets any more are told. Or, without BIN, for lines "HEAD TAIL PATH" of
+# stdin, what is in those files, one after the other: so many bytes of both ends, or all for 0.
 begin "$1" "$2" "$3"
 check_tools
 make_scratch
 cat >"$scratch/asked" || scratch_failed
-if [ -s "$scratch/asked" ]; then
+if [ -z "$4" ]; then
   for tool in base64 gzip; do command -v "$tool" >/dev/null 2>&1 || fail_without "$tool"; done
   while read -r head tail path; do
     [ -f "$path" ] || fail STORE_CHANGED "$path is gone"
@@ -34,12 +35,19 @@ done
   xargs -0 sh -c 'for each; do [ ! -f "$each" ] || printf "%s\n" "$each"; done' sh >"$scratch/names"
 tr '\n' '\0' <"$scratch/names" | xargs -0 readlink -f >"$scratch/ends"
 [ "$(grep -c . "$scratch/names")" = "$(grep -c . "$scratch/ends")" ] || fail STORE_CHANGED 'libraries went away meanwhile'
-paste "$scratch/names" "$scratch/ends" | awk -F '\t' -v OFS='\t' '$1 != $2 { print "link", $1, $2 }'
+awk -v OFS='\t' 'NR == FNR { end[FNR] = $0; next } end[FNR] != $0 { print "link", $0, end[FNR] }' \
+  "$scratch/ends" "$scratch/names"
 sort -u "$scratch/own" "$scratch/ends" >"$scratch/files" || scratch_failed
-tr '\n' '\0' <"$scratch/files" | xargs -0 stat -L -c "%s$tab%n" >"$scratch/sizes"
-tr '\n' '\0' <"$scratch/files" | sum_files >"$scratch/sums" 2>/dev/null
-awk -v OFS='\t' 'NR == FNR { at = index($0, "\t"); size[substr($0, at + 1)] = substr($0, 1, at - 1); next }
-  { path = substr($0, 67) } path in size { print "file", substr($0, 1, 64), size[path], path }' \
-  "$scratch/sizes" "$scratch/sums"
+# Before they are looked at, and they before they are read: what changes meanwhile looks otherwise the next time.
+say now "$(date +%s)"
+tr '\n' '\0' <"$scratch/files" | xargs -0 stat -L -c "%Z$tab%z$tab%Y$tab%i$tab%s$tab%n" | sort >"$scratch/looks"
+sort "$scratch/asked" >"$scratch/known" || scratch_failed
+comm -23 "$scratch/known" "$scratch/looks" | sed "s/^/gone$tab/"
+comm -13 "$scratch/known" "$scratch/looks" >"$scratch/new" || scratch_failed
+if [ -s "$scratch/new" ]; then
+  cut -f 6 "$scratch/new" | tr '\n' '\0' | sum_files >"$scratch/sums" 2>/dev/null
+  awk -F '\t' -v OFS='\t' 'NR == FNR { look[$6] = $0; next }
+    { path = substr($0, 67) } path in look { print "file", substr($0, 1, 64), look[path] }' "$scratch/new" "$scratch/sums"
+fi
 check_scratch
 echo OK

@@ -1,5 +1,4 @@
 import { gunzipSync } from 'node:zlib'
-import { z } from 'zod'
 import { type Digest, digestFromHex } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
 import type { PackagedServer } from './packaged.ts'
@@ -18,31 +17,50 @@ export interface HostFile {
 export interface Inventory {
   readonly files: readonly HostFile[]
   readonly links: ReadonlyMap<string, string>
+  /** Those of the files that a later look need not read again if they still look so. */
+  readonly known: KnownFiles
 }
 
-const mostFiles = 50_000
-const fileSchema = z.tuple([z.string().regex(/^[0-9a-f]{64}$/), z.string().regex(/^\d{1,12}$/), z.string().max(4096)])
+/** How files looked to stat(2), a line each, and what was in them then. */
+export type KnownFiles = ReadonlyMap<string, Digest>
 
+const mostFiles = 50_000
+/** Seconds: a file that was changed so lately may be changed again without looking otherwise, on the coarsest of clocks. */
+const settling = 2
+// When its inode was changed (twice), and its content; inode, size, path.
+const look = /^(\d{1,15})\t[\d :.+-]{1,40}\t-?\d{1,15}\t\d{1,20}\t(\d{1,12})\t(\/[^\t\n]{0,1023})$/
+
+/** @param options.known what an earlier look has found there: of these, no file is read that still looks the same */
 export async function inventory(
   target: StoreTarget,
   { bin, library, share }: PackagedServer,
-  options: Signal = {},
+  { known = new Map(), ...options }: Signal & { readonly known?: KnownFiles } = {},
 ): Promise<Inventory> {
-  const lines = await ask(target, [bin, library, share], options)
-  if (lines.length > mostFiles)
+  const stdin = [...known.keys()].map((line) => `${line}\n`).join('')
+  const lines = await ask(target, [bin, library, share], { ...options, stdin })
+  const there = new Map(known)
+  for (const [key, first = '', ...fields] of lines) {
+    if (key === 'gone') there.delete([first, ...fields].join('\t'))
+    else if (key === 'file' && /^[0-9a-f]{64}$/.test(first)) there.set(fields.join('\t'), digestFromHex(first))
+  }
+  if (Math.max(lines.length, there.size) > mostFiles)
     throw new ProviderError(
       'LIMIT_EXCEEDED',
       `Cannot use ${target.transport.name}: it has more than ${mostFiles} libraries and files of Postgres`,
     )
+  const now = Number(lines.find(([key]) => key === 'now')?.[1])
+  const seen = [...there].flatMap(([line, digest]) => {
+    const [, changed, size, path] = look.exec(line) ?? []
+    return path === undefined
+      ? []
+      : [{ line, digest, size: Number(size), path, isOld: now - Number(changed) > settling }]
+  })
   return {
-    files: lines.flatMap(([key, ...fields]) => {
-      const { data } = fileSchema.safeParse(fields)
-      if (key !== 'file' || data === undefined) return []
-      return [{ digest: digestFromHex(data[0]), size: Number(data[1]), path: data[2] }]
-    }),
+    files: seen.map(({ path, digest, size }) => ({ path, digest, size })).sort((a, b) => (a.path < b.path ? -1 : 1)),
     links: new Map(
       lines.flatMap(([key, from, to]): [string, string][] => (key === 'link' && from && to ? [[from, to]] : [])),
     ),
+    known: new Map(seen.flatMap(({ line, digest, isOld }) => (isOld ? [[line, digest]] : []))),
   }
 }
 

@@ -8,6 +8,7 @@ import { formatPlatform, platformOfMachine } from '../model/platform.ts'
 import { quote } from '../model/quote.ts'
 import { signal } from './interrupt.ts'
 import { cache, hostName, imageRequest, keyOf, type Place, targetOf } from './session.ts'
+import { verify } from './verify.ts'
 
 type Loaded = Awaited<ReturnType<typeof loadDistribution>>
 
@@ -49,7 +50,7 @@ async function read(place: Place, { server, cluster, machine }: FoundCluster): P
   const platform = platformOfMachine(machine)
   if (platform === undefined)
     throw new ProviderError('WRONG_PLATFORM', `Cannot use ${hostName(place)}: its machine type is ${quote(machine)}`)
-  const options = { platform: formatPlatform(platform), cache, signal }
+  const options = { platform: formatPlatform(platform), cache, verify: verify(), signal }
   return loadInstalled(await targetOf(place), { server, cluster: cluster.name }, options)
 }
 
