@@ -61,7 +61,7 @@ export function readDistributionFacts(flat: FlatImage, layout: DistributionLayou
   const isLibrary = (path: string) => libraries.test(path) || (layout.mode === 'installed' && path.startsWith('root/'))
   const isBinary = (path: string) =>
     parentOf(path) === programs || isLibrary(path) || (path.startsWith('live/lib/') && /\.so(?:\.|$)/.test(path))
-  return flat.derived('distribution-facts-v4', factsSchema, async () => {
+  return flat.derived('distribution-facts-v5', factsSchema, async () => {
     const [facts, server] = await Promise.all([
       readFacts(flat, { placeOf: (path) => placeOf(path, layout), isBinary }),
       readServerFacts(flat, layout),

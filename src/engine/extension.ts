@@ -57,7 +57,7 @@ export async function loadExtension(request: ImageRequest, base?: readonly strin
   const { flat, part, has } = await readPart(request, base)
   const place = (path: string) => (has(path) ? placeOf(path) : undefined)
   const { include } = part
-  const kind = `extension-facts-v4${include ? `-${shortDigest(digestOf(include.join('\n')))}` : ''}`
+  const kind = `extension-facts-v5${include ? `-${shortDigest(digestOf(include.join('\n')))}` : ''}`
   const image = await flat.derived(kind, factsSchema, () =>
     readFacts(flat, {
       placeOf: place,

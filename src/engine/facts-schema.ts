@@ -57,6 +57,7 @@ export const factsSchema: z.ZodType<ImageFacts> = z.object({
       scripts: z.object({ installable: texts, updates: z.array(z.tuple([z.string(), z.string()])) }),
     }),
   ),
+  data: texts.optional(),
   packages: z.record(z.string(), z.string()),
   server: z
     .object({

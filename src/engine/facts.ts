@@ -18,6 +18,7 @@ export interface FactsOptions {
 }
 
 const module = /^live\/lib\/[^/]+\.so$/
+const dataFile = /^live\/share\/(?:extension|tsearch_data)\/.+(?<!\.control|\.sql)$/
 const controlFile = /^live\/share\/(.+)\/([^/]+)\.control$/
 
 /**
@@ -63,10 +64,12 @@ export async function readFacts(flat: FlatImage, options: FactsOptions): Promise
     else for (const [name, version] of found) packages.set(name, version)
   }
   const known = new Set(binaries.map(({ path }) => path))
+  const data = [...files.values()].flat().filter((path) => dataFile.test(path))
   return {
     binaries: binaries.sort(({ path: a }, { path: b }) => (a < b ? -1 : 1)),
     links: Object.fromEntries(links.filter(([, end]) => known.has(end))),
     extensions: extensionsOf(texts, [...files.values(), links.map(([path]) => path)].flat()),
+    ...(data.length > 0 ? { data: data.sort() } : {}),
     packages: Object.fromEntries(packages),
     unread: Object.fromEntries(unread),
   }

@@ -45,6 +45,8 @@ export interface ImageFacts {
   readonly unread: Readonly<Record<string, string>>
   /** By name. */
   readonly extensions: Readonly<Record<string, ExtensionFacts>>
+  /** Files in share folders that a server or a script may open by path: dictionaries, data beside scripts. */
+  readonly data?: readonly string[] | undefined
   /** What package managers say is installed: name → version. */
   readonly packages: Readonly<Record<string, string>>
   /** Of a distribution. */

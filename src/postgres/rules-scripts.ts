@@ -1,11 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ExtensionFacts, ImageFacts } from './facts.ts'
-import type { Found } from './finding.ts'
-import type { Rule } from './prove.ts'
+import { type Found, shownPath, some } from './finding.ts'
+import type { Marriage, Rule } from './prove.ts'
 import { installPath, updatePath } from './scripts.ts'
 
 /** What `CREATE EXTENSION` and `ALTER EXTENSION UPDATE` will say (extension.c). */
-export const scriptRules: Rule = function* ({ distribution, extension, others = [] }) {
+export const scriptRules: Rule = function* (marriage) {
+  const { distribution, extension, others = [] } = marriage
+  yield* unseenData(marriage)
   const all = [distribution, extension, ...others]
   const created = new Set(all.flatMap(({ facts }) => Object.keys(facts.extensions)))
   const modules = new Set(all.flatMap(({ facts }) => moduleNames(facts)))
@@ -22,6 +24,19 @@ export const scriptRules: Rule = function* ({ distribution, extension, others = 
     yield* unmetRequires(name, facts, created)
     yield* missingModule(name, facts, modules)
     yield* versionsOf(name, facts, { former: former.get(name), all: extension.facts.extensions })
+  }
+}
+
+/** Settings lead a Postgres of packages to control files, scripts and modules elsewhere; all else it has at home. */
+function* unseenData({ distribution, extension }: Marriage): Iterable<Found> {
+  const { data = [] } = extension.facts
+  const [first] = data
+  if (first === undefined || distribution.facts.server?.mode !== 'installed') return
+  yield {
+    ...{ severity: 'warning', rule: 'opened-file', subject: shownPath(first) },
+    fact: `the image brings ${some(data.map(shownPath))}`,
+    against: "the host's Postgres, and scripts that name them by path, look for such files in its own share folder",
+    advice: 'put them there, too, if something is amiss without',
   }
 }
 

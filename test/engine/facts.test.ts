@@ -63,6 +63,8 @@ function odd(): Layer {
       'share/extension/a.control',
       Buffer.from("directory = 'of-a'\ndefault_version = '2'\nmodule_pathname = '$libdir/a'\n"),
     ],
+    ['share/extension/a.data', Buffer.from('1')],
+    ['share/tsearch_data/a.stop', Buffer.from('the')],
     ['share/of-a/a--1.sql', Buffer.from('')],
     ['share/of-a/a--1--2.sql', Buffer.from('')],
     ['share/of-a/a--2.control', Buffer.from("requires = 'cube'\n")],
@@ -140,7 +142,8 @@ test('a distribution of mode rootfs: libc, ICU, locales, packages, names of libr
 })
 
 test('scripts in a folder of their own, and what cannot be read, is told', async () => {
-  const { extensions, unread, binaries } = await factsOf('odd', 'extension')
+  const { extensions, unread, binaries, data } = await factsOf('odd', 'extension')
+  expect(data).toEqual(['live/share/extension/a.data', 'live/share/tsearch_data/a.stop'])
   expect(extensions).toEqual({
     a: {
       control: { directory: 'of-a', defaultVersion: '2', modulePathname: '$libdir/a' },

@@ -222,6 +222,15 @@ test('what the server has loaded decides, wherever else a library of that name l
   ])
 })
 
+test("Bug: data beside scripts, as Debian's unit has it, is not where a Postgres of packages looks, and nothing was told", () => {
+  const data = ['live/share/extension/unit_prefixes.data', 'live/share/extension/unit_units.data']
+  const installed = { name: 'distribution', facts: { ...bookworm, server: { ...server, mode: 'installed' as const } } }
+  expect(found({ data }, { distribution: installed })).toEqual([
+    'warning opened-file:share/extension/unit_prefixes.data',
+  ])
+  expect(found({ data })).toEqual([])
+})
+
 test('two extensions: what one brings the other may use, but not bring as another file', () => {
   const geos = binary('live/system/libgeos.so.3', { soname: 'libgeos.so.3' })
   const others = [party({ binaries: [geos], extensions: { cube: extension({}) } }, { name: 'postgis' })]

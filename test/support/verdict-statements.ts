@@ -40,6 +40,7 @@ const words: readonly (readonly [RegExp, (found: RegExpExecArray) => RegExp])[] 
     ([, a, b]) => new RegExp(`^requires:(?:.*\\.)?${literally(a ?? b)}$`),
   ],
   [/could not access file "(?:\$libdir\/)?([^"]+)"/, () => /^missing-module:/],
+  [/could not open file "[^"]+" for reading/, () => /^opened-file:/],
   // In mysql_fdw's own words.
   [/failed to load the mysql query/, () => /^opened-library:/],
   [/has no installation script|version to install must be specified/, () => /^no-script:/],
