@@ -1,4 +1,5 @@
-import type { Member } from '../engine/record.ts'
+import { clusterOf } from '../engine/installed-image.ts'
+import type { Facts, Member } from '../engine/record.ts'
 import type { Connection } from '../host/connection.ts'
 import { rootSchema } from '../host/place.ts'
 import { secretsOf, withoutSecrets } from './secrets.ts'
@@ -27,18 +28,27 @@ export function programText(
     ...instances.flatMap(({ instance, members }, index) => {
       const variable = instances.length === 1 ? 'pg' : `pg${index + 1}`
       const [distribution, ...extensions] = members
-      const args = { connection: new Code('connection'), ...place, image: distribution?.reference }
+      const cluster = clusterOf(distribution?.reference ?? '')
+      const postgres = cluster ? { installed: new Code(inline({ cluster })) } : { image: distribution?.reference }
+      const args = { connection: new Code('connection'), ...place, ...postgres }
       return [
         '',
         `${extensions.length > 0 ? `const ${variable} = ` : ''}new Distribution(${literal(instance)}, ${inline(args)})`,
         ...extensions.map(
-          ({ name, reference }) =>
-            `new Extension(${literal(name)}, ${inline({ distribution: new Code(variable), image: reference })})`,
+          ({ name, reference, facts }) =>
+            `new Extension(${literal(name)}, ${inline({ distribution: new Code(variable), image: reference, ...chosen(facts) })})`,
         ),
       ]
     }),
   ]
   return `${lines.join('\n')}\n`
+}
+
+/** What a program says of an extension beside its image. */
+function chosen(facts: Facts | undefined): object {
+  if (facts === undefined || !('provides' in facts)) return {}
+  const { include, overrides } = facts
+  return { ...(include ? { include } : {}), ...(overrides ? { overrides } : {}) }
 }
 
 function importLine(what: string, from: string): string {
@@ -66,6 +76,7 @@ function inline(fields: object): string {
 function literal(value: unknown, indent = ''): string {
   if (value instanceof Code) return value.text
   if (typeof value === 'string') return stringLiteral(value)
+  if (Array.isArray(value)) return `[${value.map((one) => literal(one)).join(', ')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   const inner = `${indent}  `
   const fields = Object.entries(value).filter(([, one]) => one !== undefined)

@@ -3,6 +3,7 @@ import { nameSchema } from '../host/place.ts'
 import { ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
 import { includeSchema } from './part.ts'
+import { overridesSchema } from './record.ts'
 import { parseDocuments, repositorySchema } from './repository.ts'
 
 const bool = z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')])
@@ -13,7 +14,7 @@ const entrySchema = z.strictObject({
   prerelease: bool.optional(),
   image: z.string().max(4096).optional(),
   repository: repositorySchema.optional(),
-  overrides: z.array(z.string().max(512)).max(100).optional(),
+  overrides: overridesSchema,
   include: includeSchema.optional(),
 })
 

@@ -4,7 +4,7 @@ import type { Digest } from '../model/digest.ts'
 import { parseManifest } from '../model/manifest.ts'
 import { objectsOf } from './objects.ts'
 import type { Part } from './part.ts'
-import { distributionName, type Member, parseRecord, partOf, type Record } from './record.ts'
+import { distributionName, type Member, overridesOf, parseRecord, partOf, type Record } from './record.ts'
 
 /** The records of an instance, the current one first, then newer before older. What cannot be read is left out. */
 export function recordsOf(seen: Probe, host: string): Map<number, Record> {
@@ -45,15 +45,16 @@ export function findMember(
   return undefined
 }
 
-/** What a proof is of: two images for one platform, and which part of the extension's. */
+/** What a proof is of: two images for one platform, which part of the extension's, and what was taken on. */
 export interface Pair {
   readonly distribution: string | undefined
   readonly extension: string
   readonly platform: string
   readonly part: Part
+  readonly overrides: readonly string[]
 }
 
-/** Whether a generation that the host keeps has both: it was proven before it was made. */
+/** Whether a generation that the host keeps has both: it was proven before it was made, and no more was taken on then. */
 export function wereTogether(records: ReadonlyMap<number, Record>, pair: Pair): boolean {
   const isPlatform = (member: Member) => member.platform === pair.platform
   return [...records.values()].some(
@@ -64,7 +65,8 @@ export function wereTogether(records: ReadonlyMap<number, Record>, pair: Pair): 
           one.name !== distributionName &&
           one.digest === pair.extension &&
           isPlatform(one) &&
-          isDeepStrictEqual(partOf(one), pair.part),
+          isDeepStrictEqual(partOf(one), pair.part) &&
+          overridesOf(one).every((id) => pair.overrides.includes(id)),
       ),
   )
 }

@@ -15,7 +15,10 @@ const shortText = z.string().max(255)
 // Of images, by way of a host: neither may draw on the terminal of who reads a preview.
 const shownText = shortText.refine((text) => printable(text, 255) === text)
 
-/** What an image says of itself, as previews show it. */
+/** Ids of errors of a proof that a program takes on. */
+export const overridesSchema = z.array(z.string().max(512)).max(100).optional()
+
+/** What an image says of itself, as previews show it, and what was taken on when it was proven. */
 const factsSchema = z.union([
   z.object({
     postgresVersion: shownText,
@@ -37,6 +40,7 @@ const factsSchema = z.union([
     provides: z
       .record(shownText, z.object({ version: shownText, requires: z.array(shownText).max(1000) }))
       .refine((provides) => Object.keys(provides).length <= 2000),
+    overrides: overridesSchema,
     ...partSchema.shape,
   }),
 ])
@@ -69,6 +73,11 @@ export type Member = z.infer<typeof memberSchema>
 /** Which part of its image a member is made of. */
 export function partOf({ facts }: { readonly facts?: Facts | undefined }): Part {
   return facts !== undefined && 'provides' in facts ? toPart(facts) : {}
+}
+
+/** Errors of its proof that were taken on. */
+export function overridesOf({ facts }: { readonly facts?: Facts | undefined }): readonly string[] {
+  return (facts !== undefined && 'provides' in facts && facts.overrides) || []
 }
 
 const membersSchema = z.array(memberSchema).max(2000)

@@ -1,5 +1,6 @@
 import { loadExtension } from '../engine/extension.ts'
 import { toPart } from '../engine/part.ts'
+import { takenOn } from './find.ts'
 import { type ExtensionInputs, extensionArguments, extensionInputs } from './inputs.ts'
 import type { Kind } from './kind.ts'
 import { factsOf, proveExtension, rememberExtension } from './marriage.ts'
@@ -17,7 +18,7 @@ export const extensionKind: Kind = {
     const own = inputs as ExtensionInputs
     const base = factsOf(own)?.server?.layers
     const { member, facts, image, part } = await loadExtension({ ...request, part: toPart(own) }, base)
-    return { member, facts: { provides: facts.provides, ...part }, image }
+    return { member, facts: takenOn({ provides: facts.provides, ...part }, own), image }
   },
   marry: async (inputs, image, olds) => {
     // What was found of it counts from here on: its siblings are proven against the same part of it.

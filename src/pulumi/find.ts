@@ -11,6 +11,7 @@ import { parseManifest } from '../model/manifest.ts'
 import type { Tree } from '../model/tree.ts'
 import { absentSource } from '../oci/absent.ts'
 import type { ImageFacts } from '../postgres/facts.ts'
+import type { ExtensionInputs } from './inputs.ts'
 import { signal } from './interrupt.ts'
 import type { Inputs, Kind, Pinned, ReadImage, Values } from './kind.ts'
 import { hostName, imageRequest, keyOf, type Place, targetOf } from './session.ts'
@@ -140,5 +141,14 @@ async function findKept(
   const damage = given && inspected && damageOf(treeDigest, given, inspected)
   if (manifest === undefined || damage === undefined) return undefined
   const layout = wanted.isDistribution ? found.layout : undefined
-  return { damage, found: { member: found.member, facts, layout, tree: parseManifest(manifest) } }
+  const tree = parseManifest(manifest)
+  return { damage, found: { member: found.member, facts: takenOn(facts, inputs), layout, tree } }
+}
+
+/** The same, with what this program takes on in place of what an earlier one did. */
+export function takenOn(facts: Facts, inputs: Inputs): Facts {
+  if (!('provides' in facts)) return facts
+  const { overrides: _former, ...others } = facts
+  const { overrides } = inputs as ExtensionInputs
+  return { ...others, ...(overrides?.length ? { overrides } : {}) }
 }

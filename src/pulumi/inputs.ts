@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { includeSchema, partSchema } from '../engine/part.ts'
-import { distributionName } from '../engine/record.ts'
+import { distributionName, overridesSchema } from '../engine/record.ts'
 import { parseRelay } from '../engine/relay.ts'
 import { repositorySchema } from '../engine/repository.ts'
 import { connectionSchema } from '../host/connection.ts'
@@ -77,7 +77,7 @@ export const extensionInputs = z.object({
   /** What its distribution is, as that one's check found it. */
   distributionDigest: z.string().optional(),
   postgresMajor: z.number().optional(),
-  overrides: z.array(z.string().max(512)).max(100).optional(),
+  overrides: overridesSchema,
   include: includeSchema.optional(),
   /** As check found it. */
   baseLayers: partSchema.shape.baseLayers,

@@ -1,6 +1,6 @@
 import { loadExtension } from '../engine/extension.ts'
 import { wereTogether } from '../engine/kept.ts'
-import { distributionName, type Member, partOf, type Record } from '../engine/record.ts'
+import { distributionName, type Member, overridesOf, partOf, type Record } from '../engine/record.ts'
 import { ProviderError } from '../model/error.ts'
 import { quote } from '../model/quote.ts'
 import { refusalText } from '../postgres/finding.ts'
@@ -31,7 +31,13 @@ export async function proveInstalled(
     // Those for another major wait until their own update comes; a running server does not see them.
     const isWaiting = major !== undefined && major !== distribution.major
     if (name === distributionName || isWaiting || stack === place.__stack) return false
-    const pair = { distribution: distribution.digest, extension: digest, platform, part: partOf(member) }
+    const pair = {
+      distribution: distribution.digest,
+      extension: digest,
+      platform,
+      part: partOf(member),
+      overrides: overridesOf(member),
+    }
     return !known.proven.has(keyOfPair(pair)) && !wereTogether(records, pair)
   })
   if (unproven.length === 0) return
@@ -39,7 +45,8 @@ export async function proveInstalled(
   for (const { name, image, platform, stack, facts: told } of unproven) {
     const read = await loadExtension(imageRequest(image, platform, partOf({ facts: told })), facts.server?.layers)
     const extension = { name, facts: read.image, labels: read.member.labels }
-    const [error] = prove({ distribution: { name: distributionName, facts }, extension })
+    const overrides = overridesOf({ facts: told })
+    const [error] = prove({ distribution: { name: distributionName, facts }, extension, overrides })
     if (error?.severity === 'error')
       throw new ProviderError(
         'NOT_MARRIED',

@@ -44,7 +44,9 @@ export async function proveExtension(inputs: Extension, found: Found, olds: Valu
   if (inputs.distributionDigest === undefined) return proveMajor(inputs, found)
   const facts = factsOf(inputs)
   const isKept = found.image === undefined || facts === undefined
-  const isProven = isKept && (await hasBeenProven(inputs))
+  // The host's record may be older than what was taken on for another distribution.
+  const isStricter = [olds['overrides'] ?? []].flat().some((id) => !inputs.overrides?.includes(id as string))
+  const isProven = isKept && !isStricter && (await hasBeenProven(inputs))
   const lines: string[] = []
   if (!isProven) {
     const read =
@@ -175,7 +177,8 @@ async function hasBeenProven(inputs: Extension): Promise<boolean> {
 }
 
 function pairOf({ distributionDigest, digest, platform, ...inputs }: Extension): Pair {
-  return { distribution: distributionDigest, extension: digest, platform, part: toPart(inputs) }
+  const { overrides = [] } = inputs
+  return { distribution: distributionDigest, extension: digest, platform, part: toPart(inputs), overrides }
 }
 
 /** What databases may have, because the former image made it. */

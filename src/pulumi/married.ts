@@ -45,8 +45,8 @@ export function instanceOf(key: string): Instance {
   return known
 }
 
-export function keyOfPair({ distribution, extension, platform, part }: Pair): string {
-  return JSON.stringify([distribution, extension, platform, toPart(part)])
+export function keyOfPair({ distribution, extension, platform, part, overrides }: Pair): string {
+  return JSON.stringify([distribution, extension, platform, toPart(part), overrides])
 }
 
 const unpacked = new Map<string, ImageFacts | undefined>()

@@ -52,6 +52,18 @@ new Distribution('18-new', { connection, root: '/srv/pg', image: 'example.org/pg
 `)
 })
 
+test('what was chosen of an image, what was taken on, and the Postgres of packages', () => {
+  const facts = { provides: {}, include: ['lib/*.so'], overrides: ["soname-clash:lib'x.so.1"] }
+  const members = [
+    member(distributionName, 'installed:15/main'),
+    { ...member('vector', 'example.org/vector:1'), facts },
+  ]
+  const text = programText({ host: 'db1' }, [{ instance: 'orders', members }], { root: '/var/lib/pgoci' })
+  expect(text).toContain(`const pg = new Distribution('orders', { connection, installed: { cluster: '15/main' } })
+new Extension('vector', { distribution: pg, image: 'example.org/vector:1', include: ['lib/*.so'], overrides: ['soname-clash:lib\\'x.so.1'] })
+`)
+})
+
 test('what a host says cannot leave its string', () => {
   const hostile = `x' + require("child_process").execSync('id') + '\\\n\u2028\u202e\${process.exit()}`
   const text = programText({ host: 'db1' }, [{ instance: 'a', members: [member(distributionName, hostile)] }], {
