@@ -96,7 +96,7 @@ unfold() {
 # tar ends with 0 on a stream that was cut between two members; only the last member proves that all came.
 [ "$(cat "$stage/COMPLETE" 2>/dev/null)" = "$transaction" ] || fail CUT "the stream ended early"
 # Each is named by its hash.
-(cd "$stage/objects" && find . -type f) >"$scratch/came" || scratch_failed
+(cd "$stage/objects" && find . -type f) | sed 's|^\./||' >"$scratch/came" || scratch_failed
 if [ -s "$scratch/came" ]; then
   (cd "$stage/objects" && tr '\n' '\0' <"$scratch/came" | sum_files) >"$scratch/sums" 2>/dev/null
   awk '!index($2, "/" $1)' "$scratch/sums" >"$scratch/wrong" || scratch_failed
@@ -129,10 +129,24 @@ if [ -f "$stage/BAD" ]; then
   grep -v -F -f "$stage/BAD" "$scratch/unrecorded" >"$scratch/still" 2>/dev/null
   mv -f "$scratch/still" "$scratch/unrecorded"
 fi
-# What another instance has brought meanwhile stays; our trees keep the copy that they came with.
-for object in "$stage"/objects/*/*; do
-  [ ! -e "objects/${object#"$stage/objects/"}" ] || rm -f "$object"
-done
+# What another instance has brought meanwhile stays, and our trees take it instead of a copy of their own.
+while IFS= read -r object; do
+  [ ! -e "objects/$object" ] || echo "$object"
+done <"$scratch/came" >"$scratch/twice"
+if [ -s "$scratch/twice" ]; then
+  for tree in "$stage"/trees/*; do
+    name=${tree##*/}
+    if [ ! -d "$tree" ] || [ -e "trees/$name" ]; then continue; fi
+    awk -F '\t' 'NR == FNR { twice[$1]; next }
+      $2 == "f" && (object = substr($4, 1, 2) "/" $4 ($3 == "555" ? ".x" : "")) in twice { print object "\t" $1 }' \
+      "$scratch/twice" "$stage/manifests/${name%%-*}" >"$scratch/links" || scratch_failed
+    while IFS=$tab read -r object path; do
+      ln -f "objects/$object" "$tree/$path" 2>"$scratch/ln" || unwritten ln "$scratch/ln"
+    done <"$scratch/links"
+  done
+  (cd "$stage/objects" && xargs rm -f) <"$scratch/twice"
+  settle "$stage"
+fi
 cp -al "$stage/objects/." objects/ 2>"$scratch/cp" || fail NO_SPACE "$(head -n 1 "$scratch/cp")"
 for manifest in "$stage"/manifests/*; do
   [ ! -f "$manifest" ] || mv -T "$manifest" "manifests/${manifest##*/}" || fail HOST_REFUSED "cannot rename in $root"

@@ -24,7 +24,8 @@ export async function dialSsh2(connection: Connection, options: DialOptions): Pr
   }
 }
 
-const openTimeout = 30_000
+/** Of a host that lives: the question may stand behind megabytes of an upload, on a line of a megabit. */
+const openTimeout = 300_000
 
 interface Started {
   readonly channel: ClientChannel

@@ -1,4 +1,4 @@
-import { existsSync, renameSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { probe } from '../../src/host/probe.ts'
@@ -146,6 +146,23 @@ describe.each(hosts)('on a host with $name', (host) => {
     checkObjects(target.root)
   })
 
+  test('Bug: of what two instances bring at one instant, two copies stayed', async () => {
+    const target = freshTarget()
+    const other = { ...target, instance: 'other' }
+    const own = imageOf({ 'live/lib/own  it.so*': 'shared', 'live/lib/b.so*': 'own' }, { distribution: false })
+    await install(target, { distribution })
+    let pushes = 0
+    const racing = failing(async () => {
+      pushes += 1
+      await install(other, { distribution, vector: extension('shared') })
+    })
+    await install({ ...target, transport: racing }, { distribution, own })
+    expect(pushes).toBe(1)
+    expect((await probe(target, { verify: 'full' })).deviations.size).toBe(0)
+    expect([...copiesIn(target.root)].filter(([, inodes]) => inodes.size !== 1)).toEqual([])
+    checkObjects(target.root)
+  })
+
   test('Never in place: what another instance brings meanwhile is not written over', async () => {
     const target = freshTarget()
     const other = { ...target, instance: 'other' }
@@ -163,3 +180,15 @@ describe.each(hosts)('on a host with $name', (host) => {
     checkObjects(target.root)
   })
 })
+
+/** The inodes that each content has, in all trees and objects. */
+function copiesIn(root: string): Map<string, Set<number>> {
+  const inodes = new Map<string, Set<number>>()
+  for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name)
+    if (!entry.isFile() || !/\/(?:trees|objects)\//.test(path)) continue
+    const content = readFileSync(path, 'utf8')
+    inodes.set(content, (inodes.get(content) ?? new Set()).add(statSync(path).ino))
+  }
+  return inodes
+}
