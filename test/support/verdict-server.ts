@@ -138,7 +138,8 @@ export async function loadLayout(layout: string, { layers }: Pick<VerdictServer,
   return { digest: request.digest, member, facts: image }
 }
 
-async function requestOf(text: string, cache: string): Promise<ImageRequest> {
+/** An image of this machine, in a cache of its own. */
+export async function requestOf(text: string, cache: string): Promise<ImageRequest> {
   const reference = parseReference(text)
   const source = openSource(reference, {})
   const digest = reference.digest ?? (await source.resolve(reference.tag)).digest
