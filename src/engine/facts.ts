@@ -25,7 +25,7 @@ const controlFile = /^live\/share\/(.+)\/([^/]+)\.control$/
  * Reads what an image's bytes say. Of large libraries only the beginning and the end is kept in memory, where loaders'
  * tables are.
  */
-export async function readFacts(flat: FlatImage, options: FactsOptions): Promise<ImageFacts> {
+export async function readFacts(flat: Pick<FlatImage, 'tree' | 'read'>, options: FactsOptions): Promise<ImageFacts> {
   const { files, links } = placesOf(flat, options.placeOf)
   const binaries: BinaryFacts[] = []
   const unread: [string, string][] = []
@@ -41,8 +41,8 @@ export async function readFacts(flat: FlatImage, options: FactsOptions): Promise
   const paths = (wanted: (place: string) => boolean) =>
     new Set([...files].flatMap(([digest, places]) => (places.some(wanted) ? [digest] : [])))
   const databases = findDatabases(flat.tree, options.placeOf)
-  const isText = (path: string) =>
-    controlFile.test(path) || databases.some((one) => one.place === path && whyUnread(one) === undefined)
+  const readable = new Set(databases.flatMap((one) => (whyUnread(one) === undefined ? [one.place] : [])))
+  const isText = (path: string) => controlFile.test(path) || readable.has(path)
   const isWhole = (path: string) => module.test(path) || isText(path)
   const texts = new Map<string, Buffer>()
   const readSmall = async () => {
@@ -76,11 +76,11 @@ export async function readFacts(flat: FlatImage, options: FactsOptions): Promise
 }
 
 /** Contents and the places they go to, and links that end at files. */
-function placesOf({ tree }: FlatImage, placeOf: FactsOptions['placeOf']) {
+function placesOf({ tree }: Pick<FlatImage, 'tree'>, placeOf: FactsOptions['placeOf']) {
   const files = new Map<Digest, string[]>()
   const links: [string, string][] = []
   const add = (entry: Entry, path: string) => {
-    if (entry.kind === 'file') files.set(entry.digest, [...(files.get(entry.digest) ?? []), path])
+    if (entry.kind === 'file') append(files, entry.digest, path)
   }
   for (const [path, entry] of tree) {
     const place = placeOf(path)
@@ -110,8 +110,9 @@ function binaryOf({ digest, bytes, hole }: WholeFile, path: string): BinaryFacts
 }
 
 function extensionsOf(texts: ReadonlyMap<string, Buffer>, paths: readonly string[]): Record<string, ExtensionFacts> {
-  const byFolder = new Map<string, string[]>()
-  for (const path of paths) byFolder.set(parentOf(path), [...(byFolder.get(parentOf(path)) ?? []), nameOf(path)])
+  // By the extension that they are named for: an image may have tens of thousands of both.
+  const filesOf = new Map<string, string[]>()
+  for (const path of paths) append(filesOf, `${parentOf(path)}/${nameOf(path).split('--', 1)[0]}`, nameOf(path))
   const found: [string, ExtensionFacts][] = []
   for (const [path, bytes] of texts) {
     const [, folder, name = ''] = controlFile.exec(path) ?? []
@@ -119,7 +120,7 @@ function extensionsOf(texts: ReadonlyMap<string, Buffer>, paths: readonly string
     const read = unlessUnreadable(() => parseControl(bytes.toString('utf8')))
     const control = typeof read === 'string' ? {} : read
     const scripts = `live/share/${control.directory ?? 'extension'}`
-    const names = byFolder.get(scripts) ?? []
+    const names = filesOf.get(`${scripts}/${name}`) ?? []
     const sorted = unlessUnreadable(() => readScripts(name, names))
     const problem = [read, sorted].find((one) => typeof one === 'string')
     found.push([
@@ -133,6 +134,12 @@ function extensionsOf(texts: ReadonlyMap<string, Buffer>, paths: readonly string
     ])
   }
   return Object.fromEntries(found.sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+function append<K>(lists: Map<K, string[]>, key: K, one: string): void {
+  const list = lists.get(key)
+  if (list) list.push(one)
+  else lists.set(key, [one])
 }
 
 function secondaryOf(

@@ -39,15 +39,22 @@ function namesHost(names: string, name: string): boolean {
     return createHmac('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash
   }
   const patterns = names.toLowerCase().split(',')
-  const matches = (pattern: string) =>
-    new RegExp(
-      `^${pattern
-        .replace(/[^a-z0-9*?]/g, '\\$&')
-        .replaceAll('*', '.*')
-        .replaceAll('?', '.')}$`,
-    ).test(name)
-  if (patterns.some((pattern) => pattern.startsWith('!') && matches(pattern.slice(1)))) return false
-  return patterns.some((pattern) => !pattern.startsWith('!') && matches(pattern))
+  if (patterns.some((pattern) => pattern.startsWith('!') && matches(pattern.slice(1), name))) return false
+  return patterns.some((pattern) => !pattern.startsWith('!') && matches(pattern, name))
+}
+
+/** Goes on from all places at once where the pattern so far can end: a regular expression would try each way through. */
+function matches(pattern: string, name: string): boolean {
+  let ends = new Set([0])
+  for (const part of pattern.replace(/\*+/g, '*')) {
+    const [first] = ends
+    if (first === undefined) return false
+    ends =
+      part === '*'
+        ? new Set(Array.from({ length: name.length - first + 1 }, (_, index) => first + index))
+        : new Set([...ends].flatMap((at) => ((part === '?' ? at < name.length : part === name[at]) ? [at + 1] : [])))
+  }
+  return ends.has(name.length)
 }
 
 export type Verdict = 'known' | 'unknown' | 'changed' | 'revoked'

@@ -11,7 +11,8 @@ export function printable(text: string, limit = 200): string {
     const hex = (character.codePointAt(0) ?? 0).toString(16)
     return hex.length <= 2 ? `\\x${hex.padStart(2, '0')}` : `\\u${hex.padStart(4, '0')}`
   })
-  return safe.length <= limit ? safe : `${safe.slice(0, limit - 1)}…`
+  // Not between the two halves of one character.
+  return safe.length <= limit ? safe : `${safe.slice(0, limit - 1).replace(/[\ud800-\udbff]$/, '')}…`
 }
 
 /** {@link printable} in double quotes. */

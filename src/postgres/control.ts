@@ -28,7 +28,7 @@ const values = [
 ].join('|')
 const blank = '[ \\t\\r]*'
 const name = `(${id}(?:\\.${id})?)(?![${letter}0-9._:/-])`
-const linePattern = new RegExp(`^${blank}(?:${name}${blank}=?${blank}(${values})${blank})?(?:#[^\\n]*)?$`)
+const linePattern = new RegExp(`^${blank}(?:${name}${blank}(?:=${blank})?(${values})${blank})?(?:#[^\\n]*)?$`)
 
 /**
  * Reads a control file by Postgres's own grammar: the last one of a key counts.

@@ -19,7 +19,7 @@ export function localeFolders(tree: Tree): string[] {
  */
 export function readLocaleArchive(bytes: Uint8Array): string[] {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (buffer.length < 16 || buffer.readUInt32LE(0) !== archiveMagic) return []
+  if (buffer.length < 20 || buffer.readUInt32LE(0) !== archiveMagic) return []
   const [start, count] = [buffer.readUInt32LE(8), buffer.readUInt32LE(16)]
   if (start + count * 12 > buffer.length) throw new SyntaxError('refers to bytes that it does not have')
   const names: string[] = []

@@ -64,9 +64,11 @@ export function readServerVersion(bytes: Uint8Array): { version: string; major: 
 /** What `pg_config --configure` says, which the server carries too: `--prefix=/usr`, … */
 export function readConfigure(bytes: Uint8Array): string[] {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  for (let at = text.indexOf("'--"); at >= 0; at = text.indexOf("'--", at + 3)) {
-    const end = text.indexOf(0, at)
-    const flags = text.subarray(at, Math.min(end < 0 ? text.length : end, at + 16_384)).toString('latin1')
+  // They begin their text: nothing behind is looked at again, whatever a file repeats.
+  for (let at = text.indexOf("'--"), end = 0; at >= 0; at = text.indexOf("'--", end)) {
+    const window = text.subarray(at, at + 16_384)
+    end = at + (window.includes(0) ? window.indexOf(0) : window.length)
+    const flags = text.toString('latin1', at, end)
     if (/^(?:'[^'\0]*' ?)+$/.test(flags) && /'--(?:prefix|with|without|enable|build|bindir)/.test(flags))
       return [...flags.matchAll(/'([^']*)'/g)].map(([, flag = '']) => flag)
   }

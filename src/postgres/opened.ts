@@ -8,12 +8,14 @@ const longest = 100
  */
 export function namedLibraries(bytes: Buffer): string[] {
   const names = new Set<string>()
-  for (let at = bytes.indexOf(suffix); at >= 0 && names.size < mostNames; at = bytes.indexOf(suffix, at + 1)) {
-    const end = bytes.indexOf(0, at)
-    const start = bytes.lastIndexOf(0, at) + 1
-    if (end < 0 || end - start > longest) continue
-    const text = bytes.subarray(start, end).toString('latin1')
-    if (/^lib[A-Za-z0-9_+.-]+\.so(?:\.\d+)*$/.test(text)) names.add(text)
+  // Each text is looked at once, and no longer than a name is: bytes that are no texts may go on for megabytes.
+  for (let at = bytes.indexOf(suffix), next = 0; at >= 0 && names.size < mostNames; at = bytes.indexOf(suffix, next)) {
+    const from = Math.max(0, at - longest)
+    const near = bytes.subarray(from, at + longest)
+    const end = near.indexOf(0, at - from)
+    next = end < 0 ? at + longest : from + end
+    const text = near.toString('latin1', near.lastIndexOf(0, at - from) + 1, Math.max(0, end))
+    if (text.length <= longest && /^lib[A-Za-z0-9_+.-]+\.so(?:\.\d+)*$/.test(text)) names.add(text)
   }
   return [...names]
 }

@@ -38,15 +38,24 @@ export function updatePath({ updates }: Pick<Scripts, 'updates'>, from: string, 
  */
 export function installPath({ installable, updates }: Scripts, version: string): string[] | undefined {
   if (installable.includes(version)) return [version]
-  const next = neighbours(updates)
   const shunned = new Set(installable)
-  return [...installable]
-    .sort(byBytes)
-    .flatMap((start) => {
-      const path = shortest(next, { from: start, to: version, shunned })
-      return path ? [[start, ...path]] : []
-    })
-    .reduce<string[] | undefined>((best, path) => (best && best.length <= path.length ? best : path), undefined)
+  const [start] = nearest(updates, version, shunned).sort(byBytes)
+  const path = start === undefined ? undefined : shortest(neighbours(updates), { from: start, to: version, shunned })
+  return start === undefined || path === undefined ? undefined : [start, ...path]
+}
+
+/** Those of `starts` that lead to a version in the fewest steps, with none of them on the way. */
+function nearest(updates: Scripts['updates'], to: string, starts: ReadonlySet<string>): string[] {
+  const before = neighbours(updates.map(([from, to]) => [to, from]))
+  const seen = new Set([to])
+  for (let level = [to]; level.length > 0; ) {
+    level = level
+      .flatMap((version) => [...(before.get(version) ?? [])])
+      .filter((one) => !seen.has(one) && seen.add(one))
+    const found = level.filter((one) => starts.has(one))
+    if (found.length > 0) return found
+  }
+  return []
 }
 
 /** All versions that an installed `from` can be updated to. */

@@ -38,7 +38,7 @@ export function parseTemplate(text: string): Template {
       `Cannot use ${quote(text)} as a repository: ${why}; write it as in "registry.example.com/ext/{name}:{version}-pg{major}-{os}"`,
     )
   const used = [...text.matchAll(/\{([^{}]*)\}/g)].map(([, name = '']) => name)
-  const unknown = used.find((name) => !(name in shapes))
+  const unknown = used.find((name) => !Object.hasOwn(shapes, name))
   if (unknown !== undefined)
     throw refuse(
       `it does not know ${quote(`{${unknown}}`)}, but ${Object.keys(shapes)

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { loadDistribution } from '../../src/engine/distribution.ts'
 import { loadExtension } from '../../src/engine/extension.ts'
-import { parseDigest } from '../../src/model/digest.ts'
+import { readFacts } from '../../src/engine/facts.ts'
+import { digestOf, parseDigest } from '../../src/model/digest.ts'
 import { parseReference } from '../../src/model/reference.ts'
 import { openCache } from '../../src/oci/cache.ts'
 import { openSource } from '../../src/oci/open.ts'
@@ -186,4 +187,26 @@ test('names of libraries among the texts of a module', () => {
   expect(namedLibraries(Buffer.from(text.join('\0')))).toEqual(['libmysqlclient.so', 'libcurl.so.4'])
   const many = Array.from({ length: 30 }, (_, index) => `lib${index}.so\0`).join('')
   expect(namedLibraries(Buffer.from(many))).toHaveLength(20)
+})
+
+test('bug: a module full of names without ends took hours to look through', () => {
+  expect(namedLibraries(Buffer.from(`\0libx.so\0${'.so'.repeat(2 ** 23)}\0liby.so\0`))).toEqual(['libx.so', 'liby.so'])
+})
+
+test('bug: an image with a hundred thousand files in a folder, all of one content, took minutes to read', async () => {
+  const file = { kind: 'file', digest: digestOf(''), size: 1, executable: false } as const
+  const count = 50_000
+  const names = Array.from({ length: count }, (_, index) => [
+    `share/extension/x${index}.control`,
+    `share/extension/x${index}--1.sql`,
+    `var/lib/dpkg/status.d/x${index}`,
+  ]).flat()
+  const tree = new Map(names.map((name) => [name, file]))
+  const read = async function* () {
+    yield { digest: file.digest, bytes: Buffer.of() }
+  }
+  const placeOf = (path: string) => (path.startsWith('share') ? `live/${path}` : `root/${path}`)
+  const facts = await readFacts({ tree, read }, { placeOf, isBinary: () => false })
+  expect(Object.keys(facts.extensions)).toHaveLength(count)
+  expect(facts.extensions['x7']?.scripts.installable).toEqual(['1'])
 })

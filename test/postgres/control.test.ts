@@ -76,3 +76,7 @@ test('whatever text comes, it ends, and fails in one way only', () => {
     { numRuns: 2000 },
   )
 })
+
+test('bug: a line of blanks behind a key took 20 seconds to refuse', () => {
+  expect(() => parseControl(`comment${' '.repeat(65_000)};`)).toThrow(/line 1$/)
+})

@@ -39,3 +39,10 @@ test('locales with a folder of their own', () => {
   const tree = treeFrom('usr/lib/locale/C.utf8/LC_COLLATE', 'usr/lib/locale/en_US.utf8/LC_COLLATE', 'usr/lib/locale/x')
   expect(localeFolders(tree)).toEqual(['C.utf8', 'en_US.utf8'])
 })
+
+test('bug: an archive that ends in its head was no SyntaxError', () => {
+  const head = Buffer.alloc(20)
+  head.writeUInt32LE(0xde020109)
+  for (let length = 0; length <= head.length; length += 1)
+    expect(readLocaleArchive(head.subarray(0, length))).toEqual([])
+})

@@ -75,3 +75,10 @@ test.each([
 ])('the version in %j', (text, expected) => {
   expect(readServerVersion(Buffer.from(`\0\0${text}`))).toEqual(expected)
 })
+
+test('bug: a server that repeats how flags begin took hours to read', () => {
+  expect(readConfigure(Buffer.from("'--".repeat(2 ** 23)))).toEqual([])
+  const flags = ['--prefix=/usr', 'CFLAGS=-g -O2']
+  const text = flags.map((flag) => `'${flag}'`).join(' ')
+  expect(readConfigure(Buffer.from(`${"'--x\0".repeat(9)}${'x'.repeat(20_000)}\0 ${text}\0`))).toEqual(flags)
+})

@@ -79,3 +79,34 @@ test('all graphs: the way that Postgres takes', () => {
     { numRuns: 2000 },
   )
 })
+
+test('all graphs: a new version comes from where it takes the fewest steps, by ways without versions of their own', () => {
+  const version = fc.constantFrom('1', '2', '3', '4', '10', 'a', 'B', 'next')
+  const graph = fc.record({
+    installable: fc.uniqueArray(version, { maxLength: 5 }),
+    updates: fc.array(fc.tuple(version, version), { maxLength: 25 }),
+  })
+  fc.assert(
+    fc.property(graph, version, ({ installable, updates }, to) => {
+      fc.pre(!installable.includes(to))
+      const ways = installable.sort().flatMap((start) => {
+        const others = new Set(installable.filter((one) => one !== start))
+        const path = asPostgres(
+          updates.filter((one) => !one.some((end) => others.has(end))),
+          start,
+          to,
+        )
+        return path ? [[start, ...path]] : []
+      })
+      const [shortest] = ways.sort((a, b) => a.length - b.length)
+      expect(installPath({ installable, updates }, to)).toEqual(shortest)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('bug: thousands of scripts that all begin one long way took seconds', () => {
+  const starts = Array.from({ length: 3000 }, (_, index) => [`s${index}`, `s${index}--0`])
+  const way = Array.from({ length: 3999 }, (_, index) => `${index}--${index + 1}`)
+  expect(installPath(files(...starts.flat(), ...way), '3999')).toHaveLength(4001)
+})

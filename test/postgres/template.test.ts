@@ -42,6 +42,7 @@ test.each([
   ['registry.example.com:5000/ext/{name}', 'it has no tag with {version}'],
   ['registry.example.com/ext/postgis:{version}', 'it has no {name}'],
   ['registry.example.com/{name}:{version}-{distro}', 'it does not know "{distro}", but {name}'],
+  ['registry.example.com/{name}:{version}-{constructor}', 'it does not know "{constructor}", but {name}'],
   ['registry.example.com/{name}:{version}@sha256:1', 'it has no tag with {version}'],
 ])('%s is refused: %s', (template, why) => expect(() => parseTemplate(template)).toThrow(why))
 
