@@ -1,3 +1,5 @@
+import { quote } from '../model/quote.ts'
+
 /** What a member of a tar is. `node` is a device or a FIFO; every other type is told by its letter. */
 export type MemberKind =
   | 'file'
@@ -62,8 +64,7 @@ export function decodeHeader(block: Buffer): Header {
   const path = decodePath(block)
   const letter = String.fromCharCode(block[156] as number)
   const kind = kinds[letter]
-  if (kind === undefined)
-    throw new SyntaxError(refusedKinds[letter] ?? `is of the unknown type ${JSON.stringify(letter)}`)
+  if (kind === undefined) throw new SyntaxError(refusedKinds[letter] ?? `is of the unknown type ${quote(letter)}`)
   const mode = decodeNumber(block.subarray(100, 108), 'mode')
   const size = decodeNumber(block.subarray(124, 136), 'size')
   const target = decodeText(cString(block.subarray(157, 257)))

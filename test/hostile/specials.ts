@@ -23,7 +23,8 @@ const types: readonly (readonly [type: string, says: RegExp])[] = [
   ['8', /unknown type "8"/],
   [' ', /unknown type " "/],
   ['\u0001', /unknown type/],
-  ['\u001b', /unknown type/],
+  ['\u001b', /unknown type "\\x1b"/],
+  ['\u007f', /unknown type "\\x7f"/],
 ]
 
 export const specials = [
