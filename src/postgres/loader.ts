@@ -97,3 +97,12 @@ function foldersOf(entry: string, { path }: BinaryFacts): string[] {
 export function sonameOf({ soname, path }: BinaryFacts): string {
   return soname ?? nameOf(path)
 }
+
+/** What other files are linked with: modules and programs are not. */
+export function isLibrary({ path, magic, soname }: BinaryFacts): boolean {
+  const name = nameOf(path)
+  return (
+    magic === undefined &&
+    (/\.so\./.test(name) || (soname !== undefined && /^lib/.test(soname) && /\.so(?:\.|$)/.test(soname)))
+  )
+}
