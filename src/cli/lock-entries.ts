@@ -5,10 +5,11 @@ import { type Entries, type LockOptions, lockName, lockSet } from '../engine/loc
 import { type Names, openNames } from '../engine/names.ts'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
+import type { RegistrySettings } from '../oci/settings.ts'
 import { tagLists } from '../oci/tag-lists.ts'
 import type { Target } from '../postgres/offer.ts'
 import { platformHere } from './platform.ts'
-import { entriesOfState, exportStack, isState } from './stack.ts'
+import { entriesOfState, exportStack, isState, registriesOfStack } from './stack.ts'
 import { readingOf, type Terminal } from './verb.ts'
 
 export interface EntryOptions {
@@ -62,15 +63,25 @@ export async function entriesFor(text: string, options: EntryOptions, { terminal
 
 /** What a stack pins, by its name or from what was exported; nothing for another file. */
 export async function stateEntries(text: string, { env, signal }: Terminal): Promise<Entries | undefined> {
-  if (!/\.(?:json|ya?ml)$/.test(text)) return entriesOfState(await exportStack(text, { env, signal }), text)
+  if (isStack(text)) return entriesOfState(await exportStack(text, { env, signal }), text)
   const content = await readFile(text, 'utf8').catch(() => '')
   return isState(content) ? entriesOfState(content, text) : undefined
 }
 
+function isStack(text: string): boolean {
+  return !/\.(?:json|ya?ml)$/.test(text)
+}
+
 /** Where a command line looks up names. */
-export function namesOf(terminal: Terminal): Names {
+export function namesOf(terminal: Terminal, settings?: RegistrySettings): Names {
   const { environment, cache } = readingOf(terminal)
-  return openNames(tagLists(cache), { environment, cache, signal: terminal.signal })
+  const from = settings ? { ...environment, settings } : environment
+  return openNames(tagLists(cache), { environment: from, cache, signal: terminal.signal })
+}
+
+/** The same, as the stack looks them up whose name this is, if it is one. */
+export async function namesFor(text: string, terminal: Terminal): Promise<Names> {
+  return namesOf(terminal, isStack(text) ? await registriesOfStack(text, terminal) : undefined)
 }
 
 /** An empty one, where there is none. */

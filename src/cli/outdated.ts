@@ -4,7 +4,7 @@ import type { Entries } from '../engine/lock-set.ts'
 import { canMove, type Standing, standingOfImage, standingOfName, standingSchema } from '../engine/outdated.ts'
 import { ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
-import { namesOf, readLock, stateEntries } from './lock-entries.ts'
+import { namesFor, readLock, stateEntries } from './lock-entries.ts'
 import { writeLines } from './output.ts'
 import { Exit, type Verb } from './verb.ts'
 
@@ -45,7 +45,7 @@ export const outdated: Verb = (program, terminal) => {
 
   const look = async (what: string): Promise<Standing[]> => {
     const entries = await entriesOf(what)
-    const names = namesOf(terminal)
+    const names = await namesFor(what, terminal)
     if (entries.names.length + entries.images.length === 0)
       throw new ProviderError(
         'NOT_FOUND',

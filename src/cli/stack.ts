@@ -10,6 +10,7 @@ import { parseDigest } from '../model/digest.ts'
 import { messageOf, ProviderError } from '../model/error.ts'
 import { printable, quote } from '../model/quote.ts'
 import { parseReference } from '../model/reference.ts'
+import { parseSettings, type RegistrySettings } from '../oci/settings.ts'
 import type { Target, Wanted } from '../postgres/offer.ts'
 import { noSystem } from '../postgres/os-release.ts'
 
@@ -87,22 +88,46 @@ function askedOf(outputs: unknown, platform: string): { asked?: AskedName } {
   return { asked: { ...requested, repository, chosen, target: { major, postgresVersion, os, platform } } }
 }
 
+interface Asking {
+  readonly env: NodeJS.ProcessEnv
+  readonly signal: AbortSignal
+}
+
 /** Secrets stay encrypted in it. */
-export async function exportStack(
-  name: string,
-  options: { readonly env: NodeJS.ProcessEnv; readonly signal: AbortSignal },
-): Promise<string> {
-  const words = ['stack', 'export', '--non-interactive', '--stack', name]
+export async function exportStack(name: string, options: Asking): Promise<string> {
+  const answer = await askPulumi(['stack', 'export', '--stack', name], options)
+  if ('said' in answer)
+    throw new ProviderError(
+      'BAD_INPUT',
+      `Cannot export the stack ${quote(name)}: ${answer.said}; run this in the project's folder, or name the images themselves, with a tag`,
+    )
+  return answer.stdout
+}
+
+/**
+ * Settings of registries as `pulumi up` of this stack has them: its own come first. PGOCI_REGISTRIES takes their place, for
+ * whoever has no key to the stack's secrets.
+ */
+export async function registriesOfStack(name: string, options: Asking): Promise<RegistrySettings> {
+  const given = options.env['PGOCI_REGISTRIES']
+  if (given) return parseSettings(given)
+  const answer = await askPulumi(['config', 'get', 'postgres-oci:registries', '--stack', name], options)
+  if ('stdout' in answer) return parseSettings(answer.stdout)
+  if (answer.said.includes('not found')) return {}
+  throw new ProviderError(
+    'BAD_INPUT',
+    `Cannot read postgres-oci:registries of the stack ${quote(name)}: ${answer.said}; or set PGOCI_REGISTRIES in its place`,
+  )
+}
+
+async function askPulumi(words: readonly string[], options: Asking): Promise<{ stdout: string } | { said: string }> {
   try {
-    return (await promisify(execFile)('pulumi', words, { ...options, maxBuffer: maxState })).stdout
+    return await promisify(execFile)('pulumi', [...words, '--non-interactive'], { ...options, maxBuffer: maxState })
   } catch (error) {
     options.signal.throwIfAborted()
     const { code, stderr } = error as { code?: unknown; stderr?: string }
-    const said = code === 'ENOENT' ? 'there is no pulumi on the PATH' : printable(lastLine(stderr) || messageOf(error))
-    throw new ProviderError(
-      'BAD_INPUT',
-      `Cannot export the stack ${quote(name)}: ${said}; run this in the project's folder, or name the images themselves, with a tag`,
-    )
+    if (code === 'ENOENT') return { said: 'there is no pulumi on the PATH' }
+    return { said: printable(lastLine(stderr) || messageOf(error)) }
   }
 }
 

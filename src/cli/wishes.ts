@@ -6,7 +6,7 @@ import { printable, quote } from '../model/quote.ts'
 import { parseReference } from '../model/reference.ts'
 import type { Environment } from '../oci/environment.ts'
 import { openSource } from '../oci/open.ts'
-import { exportStack, imagesInState } from './stack.ts'
+import { exportStack, imagesInState, registriesOfStack } from './stack.ts'
 
 interface WishOptions {
   /** Instead of those that the state has, or of all that an index has. */
@@ -28,14 +28,15 @@ export async function wishesOf(text: string, options: WishOptions): Promise<Wish
     const digest = parsed.digest ?? (await source.resolve(parsed.tag, { signal })).digest
     return [{ source, reference: parsed, digest, platforms }]
   }
-  const state = isState
-    ? await readState(text)
-    : await exportStack(text, { env: environment.env ?? process.env, signal })
+  const pulumi = { env: environment.env ?? process.env, signal }
+  const state = isState ? await readState(text) : await exportStack(text, pulumi)
+  const settings = isState ? environment.settings : await registriesOfStack(text, pulumi)
+  const from = { ...environment, ...(settings ? { settings } : {}) }
   return imagesInState(state, text).map(({ image, reference: written, platform }) => {
     const pinned = parseReference(image)
     const parsed = parseReference(written)
     return {
-      source: openSource(pinned, environment),
+      source: openSource(pinned, from),
       reference: parsed,
       digest: parseDigest(pinned.digest ?? ''),
       platforms: platforms ?? [platform],

@@ -9,7 +9,7 @@ const noTls = /^(?:EPROTO|ERR_SSL_)/
 /** A failure that no further attempt can change, because it lies in the settings; else nothing. */
 export function misconfigured(name: string, host: string, error: unknown): ProviderError | undefined {
   const code = codeOf(error)
-  const setting = `of ${quote(host)} in postgres-oci:registries`
+  const setting = `of ${quote(host)} in postgres-oci:registries (for npx pgoci, in PGOCI_REGISTRIES)`
   if (untrusted.test(code))
     return new ProviderError(
       'REGISTRY_FAILED',

@@ -74,7 +74,7 @@ testWith('docker-registry', 'skopeo')(
     const missing = openSource(parseReference(`${host}/team/pg:18`), { settings: { [host]: { insecure: true } } })
     await expect(missing.resolve('18')).rejects.toThrow(/404 \(MANIFEST_UNKNOWN: manifest unknown\)/)
     await expect(openSource(parseReference(`${host}/team/pg:17`), {}).resolve('17')).rejects.toThrow(
-      `Cannot reach ${host}/team/pg: ${host} does not speak TLS; if it is a plain HTTP registry, set insecure of "${host}" in postgres-oci:registries to true`,
+      `Cannot reach ${host}/team/pg: ${host} does not speak TLS; if it is a plain HTTP registry, set insecure of "${host}" in postgres-oci:registries (for npx pgoci, in PGOCI_REGISTRIES) to true`,
     )
   },
 )

@@ -65,7 +65,7 @@ testWith('docker-registry', 'openssl')('a registry that wants a certificate says
   const { host, caFile = '' } = real
   const run = read(host, { caFiles: [caFile] }).finally(() => real.close())
   await expect(run).rejects.toThrow(
-    `Cannot reach ${host}/team/image: ${host} wants a certificate of ours; set certFile and keyFile of "${host}" in postgres-oci:registries to one that it knows`,
+    `Cannot reach ${host}/team/image: ${host} wants a certificate of ours; set certFile and keyFile of "${host}" in postgres-oci:registries (for npx pgoci, in PGOCI_REGISTRIES) to one that it knows`,
   )
 })
 

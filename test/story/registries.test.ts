@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { pgoci } from '../support/cli.ts'
 import { startRegistry, type TestRegistry } from '../support/fault-registry.ts'
 import { blob } from '../support/layout.ts'
 import { distributionFiles, writeLayout } from '../support/postgres-images.ts'
@@ -101,6 +102,24 @@ test("the stack's secret reaches the provider: the tag comes from the registry, 
   expect(origin.requests.filter((line) => line.includes('sha256'))).toEqual([])
   expect(mirror.requests.length).toBeGreaterThan(2)
   expect(mirror.records.flatMap(({ headers }) => headers.authorization ?? [])).toEqual([])
+})
+
+test('Bug: pgoci passed over the registries of the stack that it was given', async () => {
+  const at = { cwd: stack.folder, env: { ...stack.env, PGOCI_CACHE: join(folder, 'other-cache') } }
+  const words = ['bundle', 'test', '-o', join(folder, 'stack.tar')]
+  for (const one of [words, ['outdated', 'test']]) {
+    const { code, stdout, stderr } = await pgoci(one, at)
+    said += stdout + stderr
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.not.stringContaining('Cannot') })
+  }
+  const locked = { ...at.env, PULUMI_CONFIG_PASSPHRASE: undefined }
+  const { code, stderr } = await pgoci(words, { ...at, env: locked })
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringMatching(
+      /^Cannot read postgres-oci:registries of the stack "test": .*passphrase.*; or set PGOCI_REGISTRIES in its place$/m,
+    ),
+  ])
 })
 
 test('the secret is in nothing that was printed, in no state, and not in the clear in the configuration', async () => {
