@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { printable } from '../src/model/quote.ts'
 import { type Fuzzed, fuzz } from '../test/fuzz/fuzz.ts'
 import { readers } from '../test/fuzz/readers.ts'
 
@@ -49,9 +50,14 @@ async function main(): Promise<void> {
     if (found === undefined) continue
     const file = join(tmpdir(), `pgoci-fuzz-${name.replaceAll(/\W+/g, '-')}-${seed}`)
     writeFileSync(file, found.input)
-    process.stdout.write(`! ${file}: ${found.what}\n`)
+    const what = found.what
+      .split('\n')
+      .slice(0, 5)
+      .map((line) => printable(line))
+    process.stdout.write(`! ${file}: ${what.join('\n')}\n`)
     process.exitCode = 1
   }
+  process.stdout.write(`at most ${Math.round(process.resourceUsage().maxRSS / 1024)} MiB of memory\n`)
 }
 
 /** What hangs, or needs more memory than there is, ends with its worker, and the input is still known. */

@@ -2,6 +2,7 @@ import type { ProviderError } from '../../src/model/error.ts'
 import { archiveReaders } from './archives.ts'
 import { documentReaders } from './documents.ts'
 import { fileReaders } from './files.ts'
+import { hostReaders } from './hosts.ts'
 import { textReaders } from './texts.ts'
 
 /** One of our readers of bytes that others wrote. */
@@ -14,4 +15,10 @@ export interface Reader {
   readonly throws?: typeof SyntaxError | typeof ProviderError
 }
 
-export const readers: readonly Reader[] = [...fileReaders, ...textReaders, ...documentReaders, ...archiveReaders]
+export const readers: readonly Reader[] = [
+  ...fileReaders,
+  ...textReaders,
+  ...documentReaders,
+  ...hostReaders,
+  ...archiveReaders,
+]

@@ -1,5 +1,3 @@
-import { parseProbe } from '../../src/host/answer.ts'
-import { parseHostKeys, parseKnownHosts } from '../../src/host/known-hosts.ts'
 import { ProviderError } from '../../src/model/error.ts'
 import { parseManifest } from '../../src/model/manifest.ts'
 import { parseReference } from '../../src/model/reference.ts'
@@ -44,36 +42,6 @@ pull-from-mirror = "tag-only"
 `
 const challenge =
   'Bearer realm="https://auth.example.com/token",service="x",scope="repository:a/b:pull", Basic realm="\\"y"'
-const knownHosts = `[db.example.com]:2222 ssh-ed25519 AAAA\n*.example.com,!x ssh-rsa BBBB\n|1|AAAA|BBBB= ssh-rsa CCCC\n@revoked * ssh-rsa DDDD\nSHA256:abc=\n`
-const answer = [
-  ...[
-    'machine\tx86_64',
-    'gzip\tyes',
-    'generation\t3',
-    'last\t4',
-    'shown\t3',
-    'record\t{}',
-    'kept\t2\t{}',
-    `manifest\t${hash}`,
-  ],
-  ...[
-    `m\ta\tf\t444\t${hash}`,
-    `held\t${hash}`,
-    'tree\t3\troot\tt',
-    'check\tt\twant\ta\tf\t444\tx',
-    'check\tt\tmore\t7',
-  ],
-  ...[
-    'store\thave\tFORMAT\tf\t644\tx',
-    'bad\tx',
-    'missing\tx',
-    'renewed\tt\t1\t2',
-    'running\t1\t2\tt',
-    'mapped\tt\ta\tgone\t1',
-  ],
-  'package\ta\tlibx',
-].join('\n')
-
 function reader(
   name: string,
   samples: readonly string[],
@@ -120,11 +88,4 @@ export const textReaders: readonly Reader[] = [
   ),
   reader('registries.conf', [registriesConf], (text) => parseRegistriesConf(text, 'registries.conf'), ProviderError),
   reader('challenges of registries', [challenge], parseChallenges),
-  reader('known hosts', [knownHosts], (text) => [parseKnownHosts(text, 'db.example.com', 2222), parseHostKeys(text)]),
-  reader(
-    'answers of hosts',
-    [answer],
-    (text) => parseProbe(text.split('\n').map((line) => line.split('\t'))),
-    ProviderError,
-  ),
 ]
