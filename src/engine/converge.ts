@@ -1,23 +1,21 @@
-import type { Probe } from '../host/answer.ts'
 import type { Freed } from '../host/freed.ts'
 import { probe } from '../host/probe.ts'
 import { remove, type StoreTarget } from '../host/store.ts'
-import { type Digest, shortDigest } from '../model/digest.ts'
 import { ProviderError } from '../model/error.ts'
-import { parseManifest } from '../model/manifest.ts'
 import { type Tree, treeDigest } from '../model/tree.ts'
 import { type Change, declare } from './declare.ts'
-import { type Generation, planGeneration, presentMembers } from './generation.ts'
+import { type Generation, planGeneration } from './generation.ts'
 import { recordsOf } from './kept.ts'
-import { lately } from './lately.ts'
-import { currentLikes, likeOf, noLikes } from './like.ts'
 import type { LoadedMember } from './member.ts'
+import { treesOf } from './member-trees.ts'
 import { findMissing } from './missing.ts'
-import { bytesOf, namesByDigest, objectsOf, takeOwn } from './objects.ts'
-import { type Pack, type Packing, packObjects } from './pack.ts'
+import { objectsOf } from './objects.ts'
+import type { Packing } from './pack.ts'
+import { packMembers } from './pack-members.ts'
 import { distributionName, type Member, parseRecord, type Record } from './record.ts'
 import type { Relay } from './relay.ts'
 import { type Shipment, send } from './send.ts'
+import { isThere, planShipment } from './shipment.ts'
 
 const attempts = 3
 /** As many are asked for in the first look, which knows nothing yet of what the host's trees have: 70 KB. */
@@ -99,14 +97,15 @@ async function prepare(
   for (const change of changes) if (change.do === 'put') loaded.set(change.member.name, change.loaded)
   const changed = objectsOf([...loaded.values()].map(({ tree }) => tree))
   const asked = changed.size > fewObjects ? [] : [...changed.keys()]
-  const reused = changes.filter((change) => change.do === 'reuse')
+  const reuses = changes.filter((change) => change.do === 'reuse')
+  const reused = reuses.map(({ member }) => member)
   const here = [...((await options.atHand?.()) ?? []), ...[...loaded.values()].map(({ tree }) => tree)]
   const atHand = new Map(here.map((tree) => [treeDigest(tree), tree]))
   const seen = await probe(target, {
     verify: options.verify ?? 'quick',
     purpose: options.isSuspect ? 'recheck' : 'change',
     known: atHand.keys(),
-    give: reused.map(({ member }) => member.treeDigest),
+    give: reused.map(({ treeDigest }) => treeDigest),
     objects: asked,
     ...signal,
   })
@@ -122,9 +121,7 @@ async function prepare(
     loaded.set(member.name, known)
     return known
   }
-  const isThere = ({ treeDigest }: Member) => seen.manifests.has(treeDigest) || seen.held.has(treeDigest)
-  const lost = reused.filter(({ member }) => !isThere(member))
-  for (const { member } of lost) await load(member)
+  for (const member of reused) if (!isThere(seen, member)) await load(member)
   // An image has the last word on its tree: hosts may lie, and later versions of this package place files elsewhere.
   const members = declared.members.map((member) => ({
     ...member,
@@ -135,40 +132,19 @@ async function prepare(
   const treeOf = (member: Member) => trees.get(member.treeDigest) as Tree
   const layout =
     loaded.get(distributionName)?.layout ??
-    reused.find(({ member }) => member.name === distributionName)?.layout ??
+    reuses.find(({ member }) => member.name === distributionName)?.layout ??
     before?.layout
   const home = `${target.root}/instances/${target.instance}`
   const generation = planGeneration(seen, { before, members, layout, treeOf }, { home, place })
   if (generation.isCurrent) return { members, freed: undefined }
 
-  const isDamaged = seen.deviations.size > 0 || seen.bad.size > 0 || seen.store.length > 0
-  const isSuspect = options.isSuspect || isDamaged || lost.length > 0
-  const likes = isSuspect || before === undefined ? noLikes : currentLikes(seen, before, { trees, home })
-  const written = (['root', 'live'] as const)
-    .filter((role) => isSuspect || generation[role].isNew)
-    .map((role) => ({ ...generation[role], like: likeOf(likes.tree(role), generation[role].tree) }))
-  const all = objectsOf(written.map(({ tree }) => tree))
-  const isKnown = !isSuspect && written.length > 0
-  const there = isKnown ? [...presentMembers(before?.members ?? []), ...reused.map(({ member }) => member)] : []
-  const whole = objectsOf(there.flatMap(({ treeDigest }) => trees.get(treeDigest) ?? []))
-  const known = new Set([...whole.keys(), ...asked])
-  const missing = await findMissing(target, all.keys(), { seen, known, ...signal })
-  const objects = namesByDigest([...all.values()].filter(({ name }) => missing.has(name) || seen.bad.has(name)))
+  const { isSuspect } = options
+  const next = { generation, before, members, reused, trees, asked, isSuspect }
+  const { objects, known, ...planned } = planShipment(seen, next, home)
+  const missing = await findMissing(target, objects.keys(), { seen, known, ...signal })
+  const lacking = [...objects.values()].filter(({ name }) => missing.has(name) || seen.bad.has(name))
   const compression = seen.compression === 'zstd' ? 'zstd' : 'cat'
-  const packs: Pack[] = []
-  let bytes = 0
-  for (const member of members) {
-    const own = takeOwn(objects, treeOf(member))
-    if (own.size === 0) continue
-    const brings = await load(member)
-    bytes += bytesOf(own, brings.tree)
-    const contents = () => brings.contents(new Set(own.keys()), signal)
-    packs.push(packObjects(options.packing, own, { compression, contents }))
-  }
-  const [first] = objects.keys()
-  if (first !== undefined)
-    throw new ProviderError('BAD_IMAGE', `Cannot find the content ${shortDigest(first)} in any declared image`)
-
+  const packed = await packMembers(members, lacking, { ...options, treeOf, load, compression })
   const record: Record = {
     version: 1,
     members,
@@ -178,21 +154,14 @@ async function prepare(
     who: options.who,
     ...(options.run === undefined ? {} : { run: options.run }),
   }
-  // The probe has proven the others to be there, and their hashes make megabytes that do not compress.
-  const newManifests = members
-    .filter((member) => isSuspect || !isThere(member))
-    .map((member) => ({ tree: treeOf(member), like: likeOf(likes.member(member.name), treeOf(member)) }))
   const shipment: Shipment = {
     generation,
     record,
     files: options.files(record, generation),
     expected: seen.generation,
     compression,
-    packs,
-    bytes,
-    bad: [...seen.bad].filter((name) => all.has(name)),
-    trees: written.filter(({ isNew }) => isNew),
-    manifests: [...written, ...newManifests],
+    ...packed,
+    ...planned,
   }
   return { members, freed: undefined, shipment }
 }
@@ -209,27 +178,4 @@ async function loadAgain(member: Member, options: ConvergeOptions & { readonly p
       { cause: error },
     )
   }
-}
-
-/** Trees that hosts have told. */
-const parsed = lately<Tree>(16)
-
-async function treesOf(
-  members: readonly Member[],
-  from: {
-    readonly seen: Probe
-    readonly atHand: ReadonlyMap<Digest, Tree>
-    readonly load: (member: Member) => Promise<LoadedMember>
-  },
-): Promise<Map<Digest, Tree>> {
-  const trees = new Map(from.atHand)
-  for (const [digest, text] of from.seen.manifests)
-    trees.set(
-      digest,
-      parsed(digest, () => parseManifest(text)),
-    )
-  for (const member of members) {
-    if (!trees.has(member.treeDigest)) trees.set(member.treeDigest, (await from.load(member)).tree)
-  }
-  return trees
 }
