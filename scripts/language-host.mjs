@@ -16,6 +16,8 @@ const { Empty } = require('google-protobuf/google/protobuf/empty_pb')
 
 const answer = (make) => (_call, callback) => callback(null, make())
 const bail = 32
+// The program's process has another flag of V8 than the provider's, and each would refuse what the other compiled.
+const compiled = process.env.NODE_COMPILE_CACHE
 
 function run(call, callback) {
   const request = call.request
@@ -48,6 +50,7 @@ function run(call, callback) {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: {
       ...process.env,
+      ...(compiled ? { NODE_COMPILE_CACHE: join(compiled, 'program') } : {}),
       PULUMI_CONFIG: JSON.stringify(
         Object.fromEntries(request.getConfigMap().getEntryList?.() ?? request.getConfigMap().toObject()),
       ),

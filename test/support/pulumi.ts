@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { parseDocument } from 'yaml'
 
 const repository = resolve(import.meta.dirname, '../..')
 
@@ -14,6 +15,7 @@ export interface CliResult {
 export class TestStack {
   readonly folder: string = mkdtempSync(join(tmpdir(), 'pgoci-stack-'))
   readonly env: NodeJS.ProcessEnv
+  private readonly project: string
 
   /**
    * @param settings.main the program's file, which says how Node runs it
@@ -24,6 +26,7 @@ export class TestStack {
     settings: { env?: NodeJS.ProcessEnv; main?: string; typescript?: boolean; project?: string } = {},
   ) {
     const { main = 'index.ts', typescript = false, project = 'story' } = settings
+    this.project = project
     mkdirSync(join(this.folder, 'node_modules'))
     mkdirSync(join(this.folder, 'backend'))
     symlinkSync(repository, join(this.folder, 'node_modules', 'pulumi-postgres-oci'))
@@ -92,8 +95,13 @@ export class TestStack {
     }
   }
 
+  /** Writes what `pulumi config set` would, without the start of a process. */
   async set(key: string, value: string): Promise<void> {
-    await this.expect(0, 'config', 'set', key, '--', value)
+    const [name] = globSync('Pulumi.*.yaml', { cwd: this.folder })
+    const path = join(this.folder, String(name))
+    const settings = parseDocument(readFileSync(path, 'utf8'))
+    settings.setIn(['config', key.includes(':') ? key : `${this.project}:${key}`], value)
+    writeFileSync(path, settings.toString({ lineWidth: 0 }))
   }
 
   /** Like {@link run}, and throws with the whole output for another exit code. */
