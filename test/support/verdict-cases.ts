@@ -39,9 +39,9 @@ export async function casesOf(release: Release, name: string, scratch: string): 
   mkdirSync(laid)
   chmodSync(laid, 0o755)
   layOutCloudNative(join(folder, 'whole'), release.major, laid)
-  // How CloudNativePG runs a server with it.
+  // How CloudNativePG runs a server with it; its ld_library_path may have modules that others are linked with.
   const mounted = {
-    ...{ ...plain, layers: join(base, 'apt'), store: laid, libraryPath: join(laid, 'system') },
+    ...{ ...plain, layers: join(base, 'apt'), store: laid, libraryPath: `${laid}/system:${laid}/lib` },
     settings: {
       extension_control_path: `$system:${laid}/share`,
       dynamic_library_path: `$libdir:${laid}/lib`,
