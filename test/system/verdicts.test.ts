@@ -11,12 +11,13 @@ const release = releases[15] as (typeof releases)[number]
 // A sample of `npm run verdicts`: a real Postgres has the last word on what the proof says.
 describe.skipIf(why)(`the proof and Postgres 15 agree${why ? ` (skipped: ${why})` : ''}`, () => {
   let server: VerdictServer
-
+  let apt: VerdictServer
   let folder: string
 
   beforeAll(async () => {
     folder = temporaryFolder()
     server = await VerdictServer.start(folder, release)
+    apt = await VerdictServer.start(temporaryFolder(), release, true)
   })
 
   async function told(cases: readonly Case[] | AsyncIterable<Case>, on = server): Promise<unknown[]> {
@@ -38,7 +39,6 @@ describe.skipIf(why)(`the proof and Postgres 15 agree${why ? ` (skipped: ${why})
   })
 
   test('about the Postgres of apt: what is preloaded, what SQL names without its folder, what the host has not got', async () => {
-    const apt = await VerdictServer.start(temporaryFolder(), release, true)
     const alone = async (name: string) => (await casesOf(release, name, folder)).filter(({ what }) => what === 'alone')
     expect([
       ...(await told(await alone('postgresql-15-cron'), apt)),
