@@ -1,5 +1,6 @@
 import './heap.ts'
 import { randomUUID } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type * as pulumi from '@pulumi/pulumi'
 import type { Change } from '../engine/declare.ts'
 import { reportDrift } from '../engine/report.ts'
@@ -75,8 +76,8 @@ function handlers(kind: Kind): pulumi.dynamic.ResourceProvider {
     update: operation(async (_id: string, olds: Values, news: Values) => {
       const { treeDigest, __token, __facts } = olds
       if (!concernsHost(olds, news)) return { outs: outputsOf(kind, news, { treeDigest, __token, __facts }) }
-      const isSame = ['digest', 'platform'].every((key) => olds[key] === news[key])
-      return { outs: await put(kind, news, { token: String(__token), ...(isSame ? { treeDigest, __facts } : {}) }) }
+      const own = isSame(filesOf, olds, news) ? { treeDigest, __facts } : {}
+      return { outs: await put(kind, news, { token: String(__token), ...own }) }
     }),
 
     read: operation(async (id: string, props: Values) => {
@@ -164,10 +165,17 @@ function inputsOf(kind: Kind, outs: Values): Values {
   return Object.fromEntries(Object.entries(outs).filter(([key]) => !added.includes(key)))
 }
 
-/** A changed connection, or the distribution's new digest, changes nothing that the host has of this resource. */
+/** What decides which files a resource has. */
+const filesOf = ['digest', 'platform', 'baseLayers', 'include']
+/** What the host's record has of it: a changed connection, or the distribution's new digest, is nothing to the host. */
+const recorded = [...filesOf, 'reference', 'image', 'overrides', '__stack']
+
 function concernsHost(olds: Values, news: Values): boolean {
-  const isSame = ['reference', 'image', 'digest', 'platform', '__stack'].every((key) => olds[key] === news[key])
-  return !isSame || olds['drift'] !== undefined
+  return !isSame(recorded, olds, news) || olds['drift'] !== undefined
+}
+
+function isSame(keys: readonly string[], olds: Values, news: Values): boolean {
+  return keys.every((key) => isDeepStrictEqual(olds[key], news[key]))
 }
 
 function blamed(error: ProviderError, program: Values): string {

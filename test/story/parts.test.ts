@@ -9,10 +9,10 @@ import { startSshd, type TestSshd } from '../support/sshd.ts'
 // Extensions from images that are whole Postgres servers: one built on the distribution's, one on another.
 const program = `import * as pulumi from '@pulumi/pulumi'
 import { Distribution, Extension } from 'pulumi-postgres-oci'
-const { connection, root, pg } = new pulumi.Config().requireObject('all')
+const { connection, root, pg, names } = new pulumi.Config().requireObject('all')
 const distribution = new Distribution('main', { connection, root, image: 'oci:./images:' + pg })
 new Extension('hstore', { distribution, image: 'oci:./images:with-hstore' })
-const include = ['lib/postgresql/cube.so', 'share/postgresql/extension/cube*']
+const include = names.flatMap((name) => ['lib/postgresql/' + name + '.so', 'share/postgresql/extension/' + name + '*'])
 new Extension('cube', { distribution, image: 'oci:./images:with-cube', include })
 `
 const store = join(temporaryFolder(), 'store')
@@ -21,9 +21,9 @@ let sshd: TestSshd
 
 const base: readonly Layer[] = [distributionFiles(), new Map([['etc/issue', Buffer.from('base')]])]
 const live = (path: string) => readdirSync(join(store, 'instances/main/current/live', path))
-const declare = (pg: string) => {
+const declare = (pg: string, names = ['cube']) => {
   const connection = { host: '127.0.0.1', port: sshd.port, user: 'test', password: 'test', hostKey: sshd.hostKey }
-  return stack.set('all', JSON.stringify({ connection, root: store, pg }))
+  return stack.set('all', JSON.stringify({ connection, root: store, pg, names }))
 }
 
 beforeAll(async () => {
@@ -48,6 +48,13 @@ test('what an image adds to the distribution, and what include names, is install
   await stack.expect(0, 'up', '--yes', '--skip-preview')
   expect(live('lib')).toEqual(expect.arrayContaining(['hstore.so', 'cube.so', 'plpgsql.so']))
   expect(live('lib')).not.toContain('pg_trgm.so')
+  await stack.expect(0, 'preview', '--refresh', '--expect-no-changes')
+})
+
+test('Bug: another include of an image that stays changed nothing on the host', async () => {
+  await declare('pg', ['cube', 'pg_trgm'])
+  await stack.expect(0, 'up', '--yes', '--skip-preview')
+  expect(live('lib')).toEqual(expect.arrayContaining(['cube.so', 'pg_trgm.so']))
   await stack.expect(0, 'preview', '--refresh', '--expect-no-changes')
 })
 
