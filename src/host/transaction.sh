@@ -6,10 +6,9 @@ take_lock() { # take_lock SECONDS HOLDER
   (true >>lock) 2>/dev/null || fail HOST_REFUSED "$(id -un) may not write to $root, or it is read-only"
   exec 9>>lock
   waited=0
-  until flock -n 9 2>"$scratch/flock"; do
+  until said=$(flock -n 9 2>&1); do
     # Who has to wait is told nothing; words mean that the file system has no locks.
-    [ ! -s "$scratch/flock" ] ||
-      fail HOST_REFUSED "the file system of $root takes no locks ($(head -n 1 "$scratch/flock")); set root to a local disk"
+    [ -z "$said" ] || fail HOST_REFUSED "the file system of $root takes no locks ($said); set root to a local disk"
     [ "$waited" -lt "$1" ] || fail LOCKED "$(cat lock.holder 2>/dev/null)"
     [ $((waited % 60)) != 0 ] ||
       printf 'WAIT\t%s\t%s\n' "$waited" "$(head -c 400 lock.holder 2>/dev/null | tr '\n\t' '  ')"
