@@ -147,7 +147,7 @@ drop_manifests() {
 # What a killed push left. Objects stay: the one that comes now may have been told that they are there.
 sweep_leftovers() {
   count_freed staging -mindepth 1
-  rm -rf staging/* FORMAT.* lock.holder.* meta/.new objects/.trial
+  rm -rf staging/* FORMAT.* lock.holder.* meta/.new
   drop_unborn_generations
   used=$(trees_in_use) && drop_trees "$used"
 }

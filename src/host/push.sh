@@ -21,9 +21,10 @@ mkdir -p objects trees manifests meta instances staging "$home/generations" "$ho
   fail HOST_REFUSED "$(head -n 1 "$scratch/mkdir")"
 found=$(current_generation)
 [ "$found" = "$expected" ] || fail STORE_CHANGED "generation $found is current, not $expected"
-if [ "$found" = 0 ]; then check_links; else touch "$home/current/switched"; fi
+[ "$found" = 0 ] || touch "$home/current/switched"
 # Nobody else can be at work while we hold the lock, so whatever lies in staging was left by a crash.
 sweep_leftovers
+[ "$found" != 0 ] || check_links
 stage=staging/next
 relayed=staging/relayed
 trap 'rm -rf "$scratch" "$stage" "$relayed"' EXIT
@@ -165,7 +166,7 @@ for tree in "$stage"/trees/*; do
 done
 rm -rf "$home/generations/$next"
 mv -T "$stage/generation" "$home/generations/$next" || fail HOST_REFUSED "cannot rename in $root"
-rm -rf "$stage"
+rm -rf "$stage" 2>"$scratch/rm" || fail HOST_REFUSED "cannot remove in $root: $(head -n 1 "$scratch/rm")"
 
 # `current` is the only switch: one rename takes root and live at once. A running server of another distribution
 # sees its live link, so that is nailed to its generation first. One that comes back follows `current` only after the

@@ -30,10 +30,9 @@ check_mount() { # checks where we are
   esac
 }
 
-# Some network and Windows file systems have none. Tried before the first bytes come; the sweep removes the trial.
+# Some network and Windows file systems have none. Tried before the first bytes come, in a swept folder.
 check_links() {
-  rm -f objects/.trial
-  { ln lock.holder objects/.trial && rm -f objects/.trial && ln -s ../lock.holder objects/.trial; } 2>"$scratch/link" ||
+  { ln lock.holder staging/hard && ln -s ../lock.holder staging/soft && rm -f staging/hard staging/soft; } 2>"$scratch/link" ||
     fail HOST_REFUSED "the file system of $root lacks hard or symbolic links ($(head -n 1 "$scratch/link")); set root to a local disk"
 }
 

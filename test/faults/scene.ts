@@ -19,7 +19,7 @@ export async function openScene(fault: Fault, column: Column): Promise<Scene & {
   const server = column.hasPostgres ? await AskedServer.start(instance, temporaryFolder()) : undefined
   // A disk that has to be unmounted, or a store that has to be new, cannot have somebody who uses it.
   if (!server && !host.isUnmounted && !['first', 'emptying'].includes(fault.change))
-    await world.startDaemon(fault.setting?.user === 'nobody' ? { uid: 65_534 } : {})
+    await world.startDaemon(fault.setting?.user === 'nobody' ? { uid: 65_534, gid: 65_534 } : {})
   return {
     world,
     host,

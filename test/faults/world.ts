@@ -87,7 +87,7 @@ export class World {
   }
 
   /** Starts a program that runs from the current root, and from then on keeps its tree: as a user whom the host sees. */
-  async startDaemon(user: { readonly uid?: number } = {}): Promise<void> {
+  async startDaemon(user: { readonly uid?: number; readonly gid?: number } = {}): Promise<void> {
     const program = join(this.place.root, 'instances/main/root/bin/daemon')
     this.daemon = spawn(program, ['infinity'], { stdio: 'ignore', ...user })
     await once(this.daemon, 'spawn')
