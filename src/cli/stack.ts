@@ -105,12 +105,11 @@ export async function exportStack(name: string, options: Asking): Promise<string
 }
 
 /**
- * Settings of registries as `pulumi up` of this stack has them: its own come first. PGOCI_REGISTRIES takes their place, for
- * whoever has no key to the stack's secrets.
+ * The stack's own settings of registries, as its `up` has them; undefined where PGOCI_REGISTRIES takes their place, for whoever
+ * has no key to the stack's secrets.
  */
-export async function registriesOfStack(name: string, options: Asking): Promise<RegistrySettings> {
-  const given = options.env['PGOCI_REGISTRIES']
-  if (given) return parseSettings(given)
+export async function registriesOfStack(name: string, options: Asking): Promise<RegistrySettings | undefined> {
+  if (options.env['PGOCI_REGISTRIES']) return undefined
   const answer = await askPulumi(['config', 'get', 'postgres-oci:registries', '--stack', name], options)
   if ('stdout' in answer) return parseSettings(answer.stdout)
   if (answer.said.includes('not found')) return {}

@@ -30,7 +30,7 @@ export async function wishesOf(text: string, options: WishOptions): Promise<Wish
   }
   const pulumi = { env: environment.env ?? process.env, signal }
   const state = isState ? await readState(text) : await exportStack(text, pulumi)
-  const settings = isState ? environment.settings : await registriesOfStack(text, pulumi)
+  const settings = isState ? undefined : await registriesOfStack(text, pulumi)
   const from = { ...environment, ...(settings ? { settings } : {}) }
   return imagesInState(state, text).map(({ image, reference: written, platform }) => {
     const pinned = parseReference(image)
